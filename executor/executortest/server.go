@@ -39,7 +39,8 @@ type Server struct {
 
 	listening sync.Mutex // held to start or stop
 	http      *http.Server
-	served    sync.WaitGroup // what serves the listener, and the calls
+	accepting chan struct{}  // closed when http accepts no more
+	conns     sync.WaitGroup // connections that are being served
 }
 
 // New starts a scripted executor on a free loopback port and, with a t that
@@ -69,8 +70,10 @@ func (s *Server) Stop() {
 		return
 	}
 	s.http.Close()
+	<-s.accepting
+	s.http.Close() // what was accepted during the first
 	s.http = nil
-	s.served.Wait()
+	s.conns.Wait()
 }
 
 // Restart listens again on the same port, with the same script and records.
@@ -102,9 +105,24 @@ func (s *Server) Close() { s.Stop() }
 
 // serve owns l until Stop.
 func (s *Server) serve(l net.Listener) {
-	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
-	s.http = server
-	s.served.Go(func() { _ = server.Serve(l) }) // always ErrServerClosed, from Stop
+	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ConnState: s.connState}
+	accepting := make(chan struct{})
+	s.http, s.accepting = server, accepting
+	go func() {
+		defer close(accepting)
+		_ = server.Serve(l) // always ErrServerClosed, from Stop
+	}()
+}
+
+// connState counts connections. The first state is told before the next
+// connection is accepted, so after accepting none is added.
+func (s *Server) connState(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		s.conns.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		s.conns.Done()
+	}
 }
 
 func (s *Server) fatalf(format string, args ...any) {

@@ -1,0 +1,117 @@
+package process
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// The pause between two probes: short at first, so that a fast program is
+// not kept waiting, and never so long that it shows in a cold start.
+const (
+	firstProbePause = time.Millisecond
+	lastProbePause  = 10 * time.Millisecond
+)
+
+// probe asks addr until it is ready or ctx ends. It returns the connection
+// that found it ready, with nothing unread on it, for the first request to
+// use; nil when the program closed it. The error says what the last probe
+// met.
+func probe(ctx context.Context, addr string, ready Ready) (net.Conn, error) {
+	p := prober{addr: addr, ready: ready}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	last := errors.New("it was never asked")
+	for pause := firstProbePause; ; pause = min(pause*5/4, lastProbePause) {
+		select {
+		case <-ctx.Done():
+			p.close()
+			return nil, last
+		case <-timer.C:
+		}
+		err := p.ask(ctx)
+		if err == nil {
+			return p.conn, nil
+		}
+		if ctx.Err() == nil {
+			last = err // not the end of the wait itself, which says nothing of the program
+		}
+		timer.Reset(pause)
+	}
+}
+
+// prober holds one connection from one question to the next.
+type prober struct {
+	addr  string
+	ready Ready
+	conn  net.Conn
+	in    *bufio.Reader
+}
+
+// ask asks once; nil means ready.
+func (p *prober) ask(ctx context.Context) error {
+	if p.conn == nil {
+		if err := p.dial(ctx); err != nil {
+			return err
+		}
+	}
+	if p.ready.Kind != ReadyHTTP {
+		return nil
+	}
+	// The deadline makes a program that accepts and never answers heed ctx.
+	stop := context.AfterFunc(ctx, func() { p.conn.SetDeadline(time.Unix(1, 0)) })
+	keep, err := p.get()
+	if !stop() || !keep {
+		p.close()
+	}
+	return err
+}
+
+func (p *prober) dial(ctx context.Context) error {
+	d := net.Dialer{Timeout: time.Second}
+	conn, err := d.DialContext(ctx, "tcp", p.addr)
+	if err != nil {
+		return err
+	}
+	if conn.LocalAddr().String() == p.addr {
+		// TCP can connect a port of the ephemeral range to itself.
+		conn.Close()
+		return errors.New("nothing listens")
+	}
+	p.conn, p.in = conn, bufio.NewReaderSize(conn, 4<<10)
+	return nil
+}
+
+// maxProbeBody bounds what is read of an answer to be able to ask again on
+// the same connection.
+const maxProbeBody = 64 << 10
+
+// get makes the request; keep is whether the connection can carry another.
+func (p *prober) get() (keep bool, err error) {
+	_, err = fmt.Fprintf(p.conn, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: kubefaas-probe\r\n\r\n", p.ready.Path, p.addr)
+	if err != nil {
+		return false, err
+	}
+	resp, err := http.ReadResponse(p.in, nil)
+	if err != nil {
+		return false, err
+	}
+	n, err := io.Copy(io.Discard, io.LimitReader(resp.Body, maxProbeBody+1))
+	keep = err == nil && n <= maxProbeBody && !resp.Close && p.in.Buffered() == 0
+	if resp.StatusCode < 200 || resp.StatusCode > 399 {
+		return keep, fmt.Errorf("GET %s was answered with %s", p.ready.Path, resp.Status)
+	}
+	return keep, nil
+}
+
+func (p *prober) close() {
+	if p.conn != nil {
+		p.conn.Close()
+		p.conn = nil
+	}
+}
