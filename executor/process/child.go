@@ -27,7 +27,7 @@ type child struct {
 	pid    int
 	out    *output
 	state  string        // how it ended; set before exited is closed
-	exited chan struct{} // closed when it and its whole group are gone
+	exited chan struct{} // closed when it is gone and what was left of its group was killed
 
 	mu   sync.Mutex
 	gone bool // its number may be somebody else's by now
@@ -117,7 +117,7 @@ func (c *child) reap() {
 }
 
 // end stops the whole group: politely, and after grace, or when hurry is
-// closed, for good. It returns when all of it is gone; forced is whether it
+// closed, for good. It returns when the program is gone; forced is whether it
 // had to be killed.
 func (c *child) end(grace time.Duration, hurry <-chan struct{}) (forced bool) {
 	c.signal(terminateGroup)

@@ -26,6 +26,7 @@ type Event struct {
 	// Pid is 0 for a program that could not be started.
 	Pid     int
 	Address string
+	At      time.Time
 	// Took is the time since the program was started.
 	Took time.Duration
 	// Err says why, for EventCrash: an *ExitError or a *StartError.

@@ -52,7 +52,7 @@ func (g *group) hold(e *Executor, spec Spec) {
 	g.holders = append(g.holders, holder{e, spec})
 	g.spec = spec
 	g.restarts.forgive()
-	signal(g.kick)
+	wake(g.kick)
 }
 
 // drop removes a configuration, and retires the group with the last one.
@@ -62,7 +62,7 @@ func (g *group) drop(e *Executor) (retired bool) {
 	g.holders = slices.DeleteFunc(g.holders, func(h holder) bool { return h.e == e })
 	if n := len(g.holders); n > 0 {
 		g.spec = g.holders[n-1].spec
-		signal(g.kick)
+		wake(g.kick)
 		return false
 	}
 	g.retireLocked("its configuration is gone")
@@ -80,7 +80,7 @@ func (g *group) retireLocked(reason string) {
 	for _, i := range g.instances {
 		i.retire(reason)
 	}
-	signal(g.kick)
+	wake(g.kick)
 }
 
 // retire makes the instance end. The group's lock is held.
@@ -182,6 +182,7 @@ func (g *group) next(now time.Time) (*instance, time.Duration, error) {
 	}
 	for _, i := range g.instances {
 		if i.state == StateStarting {
+			i.awaited = true
 			return i, 0, nil
 		}
 	}
@@ -192,7 +193,9 @@ func (g *group) next(now time.Time) (*instance, time.Duration, error) {
 	if pause > 0 {
 		return nil, pause, nil
 	}
-	return g.launch(), 0, nil
+	i := g.launch()
+	i.awaited = true
+	return i, 0, nil
 }
 
 // await waits for the instance, or for the pause when there is none. A

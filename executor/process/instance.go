@@ -32,6 +32,7 @@ type instance struct {
 	readyAt time.Time
 	used    time.Time // when the router last used or was given the address, as far as known
 	known   bool      // whether the router was given the address
+	awaited bool      // whether somebody waits to be given it
 }
 
 // run is the instance's life.
@@ -103,6 +104,7 @@ func (i *instance) awaitReady(c *child) (net.Conn, error) {
 	if err == nil {
 		return conn, nil
 	}
+	// The reason for the wait's end, if it has one of its own.
 	if cause := context.Cause(ctx); cause != ErrStartTimeout {
 		return nil, cause
 	}
@@ -112,11 +114,11 @@ func (i *instance) awaitReady(c *child) (net.Conn, error) {
 // serve makes the instance known: to the router, which gets the probe's
 // connection, and to those who wait for it.
 func (i *instance) serve(conn net.Conn) {
-	i.g.ready(i)
 	rt := i.g.rt
 	if conn != nil && (rt.stash == nil || !rt.stash(i.addr, conn)) {
 		conn.Close()
 	}
+	i.g.ready(i)
 	close(i.settled)
 	i.log().Info("function is ready", zap.Duration("took", time.Since(i.began)))
 	rt.emit(i.event(EventReady, nil))
@@ -165,9 +167,6 @@ func (i *instance) crashed(c *child) {
 
 func (i *instance) report(what string, err error, more ...zap.Field) {
 	fields := append(more, zap.Error(err))
-	if d, ok := err.(interface{ Detail() string }); ok {
-		_ = d
-	}
 	switch e := err.(type) {
 	case *ExitError:
 		fields = append(fields, zap.String("state", e.State), zap.Strings("output", e.Tail))
@@ -183,5 +182,8 @@ func (i *instance) log() *zap.Logger {
 }
 
 func (i *instance) event(kind EventKind, err error) Event {
-	return Event{Kind: kind, Function: i.spec.Ref, Pid: i.pid, Address: i.addr, Took: time.Since(i.began), Err: err}
+	return Event{
+		Kind: kind, Function: i.spec.Ref, Pid: i.pid, Address: i.addr,
+		At: time.Now(), Took: time.Since(i.began), Err: err,
+	}
 }

@@ -18,14 +18,14 @@ func (g *group) ready(i *instance) {
 	}
 	i.state, i.readyAt = StateReady, time.Now()
 	g.restarts.ready()
-	signal(g.kick)
+	wake(g.kick)
 }
 
 // announce has the router ask again, when nobody who waited has given it the
 // new address.
 func (g *group) announce(i *instance) {
 	g.mu.Lock()
-	skip := i.known || i.state != StateReady
+	skip := i.known || i.awaited || i.state != StateReady
 	keys := slices.Clone(g.keys)
 	g.mu.Unlock()
 	if skip || g.rt.router == nil {
@@ -55,7 +55,7 @@ func (g *group) crashed(i *instance) {
 	i.state = StateStopping
 	g.crashedYet = true
 	g.restarts.died(time.Now(), time.Since(i.readyAt))
-	signal(g.kick)
+	wake(g.kick)
 }
 
 func (g *group) note(err error) {
@@ -74,7 +74,7 @@ func (g *group) remove(i *instance) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.instances = slices.DeleteFunc(g.instances, func(o *instance) bool { return o == i })
-	signal(g.kick)
+	wake(g.kick)
 }
 
 // What it asks of the router, under every name that the router has for the

@@ -3,6 +3,7 @@ package process
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"net/netip"
@@ -90,10 +91,9 @@ func listener(line string) (addr netip.AddrPort, inode string, ok bool) {
 	if err != nil || portErr != nil || len(raw)%4 != 0 {
 		return addr, "", false
 	}
-	// Every 32-bit word is in the machine's byte order: on all that Go's
-	// Linux ports with Pdeathsig commonly run on, little-endian.
 	for word := range slices.Chunk(raw, 4) {
-		slices.Reverse(word)
+		// The kernel prints words as the machine holds them.
+		binary.BigEndian.PutUint32(word, binary.NativeEndian.Uint32(word))
 	}
 	ip, ok := netip.AddrFromSlice(raw)
 	return netip.AddrPortFrom(ip.Unmap(), uint16(n)), f[9], ok

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"time"
 )
 
@@ -38,7 +39,7 @@ func probe(ctx context.Context, addr string, ready Ready) (net.Conn, error) {
 		if err == nil {
 			return p.conn, nil
 		}
-		if ctx.Err() == nil {
+		if late, ok := errors.AsType[net.Error](err); !ok || !late.Timeout() {
 			last = err // not the end of the wait itself, which says nothing of the program
 		}
 		timer.Reset(pause)
@@ -66,7 +67,13 @@ func (p *prober) ask(ctx context.Context) error {
 	// The deadline makes a program that accepts and never answers heed ctx.
 	stop := context.AfterFunc(ctx, func() { p.conn.SetDeadline(time.Unix(1, 0)) })
 	keep, err := p.get()
-	if !stop() || !keep {
+	if !stop() {
+		keep = false
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = fmt.Errorf("it accepts connections but does not answer GET %s", p.ready.Path)
+		}
+	}
+	if !keep {
 		p.close()
 	}
 	return err

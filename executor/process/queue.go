@@ -72,7 +72,7 @@ func (q *queue) add(stream string, line []byte, cut, last bool) bool {
 	}
 	q.records = append(q.records, record{time.Now(), stream, string(line), cut})
 	q.bytes += len(line)
-	signal(q.more)
+	wake(q.more)
 	return true
 }
 
@@ -80,7 +80,7 @@ func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
-	signal(q.more)
+	wake(q.more)
 }
 
 func (q *queue) take() (batch []record, dropped int, closed bool) {
@@ -88,7 +88,7 @@ func (q *queue) take() (batch []record, dropped int, closed bool) {
 	defer q.mu.Unlock()
 	batch, dropped = q.records, q.dropped
 	q.records, q.bytes, q.dropped, q.shedding = nil, 0, 0, false
-	signal(q.room)
+	wake(q.room)
 	return batch, dropped, q.closed
 }
 
@@ -121,8 +121,8 @@ func (r *record) write(log *zap.Logger) {
 	entry.Write(zap.String("stream", r.stream))
 }
 
-// signal wakes whoever receives from c, a channel of capacity 1.
-func signal(c chan struct{}) {
+// wake wakes whoever receives from c, a channel of capacity 1.
+func wake(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
