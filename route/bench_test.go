@@ -1,0 +1,96 @@
+package route
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/kubefaas/caddy-kubefaas/function"
+)
+
+// mixed is n triggers of all kinds, so that the one of index i is of kind i%5
+// and its request is known.
+func mixedTriggers(n int) []Trigger {
+	triggers := make([]Trigger, n)
+	for i := range triggers {
+		t := &triggers[i]
+		t.Functions = []Weighted{{function.Ref{Namespace: "default", Name: fmt.Sprintf("f%d", i)}, 1}}
+		switch i % 5 {
+		case 0:
+			t.Path = fmt.Sprintf("/svc%d/orders/list", i)
+			t.Methods = []string{"GET", "POST"}
+		case 1:
+			t.Path = fmt.Sprintf("/svc%d/orders/{id}", i)
+		case 2:
+			t.Path = fmt.Sprintf("/svc%d/files/*", i)
+		case 3:
+			t.Path = fmt.Sprintf("/svc%d/orders/{id:[0-9]+}/lines", i)
+		case 4:
+			t.Path = "/hosted/{id}"
+			t.Hosts = []string{fmt.Sprintf("h%d.example.com", i)}
+		}
+	}
+	return triggers
+}
+
+func BenchmarkMatch(b *testing.B) {
+	for _, n := range []int{10, 100_000} {
+		table, err := Compile(mixedTriggers(n))
+		if err != nil {
+			b.Fatal(err)
+		}
+		at := n - 10
+		for _, c := range []struct {
+			name string
+			q    Request
+			want Outcome
+		}{
+			{"exact", Request{Host: "example.com", Method: "GET", Path: fmt.Sprintf("/svc%d/orders/list", at)}, Matched},
+			{"variable", Request{Host: "example.com", Method: "GET", Path: fmt.Sprintf("/svc%d/orders/4711", at+1)}, Matched},
+			{"prefix", Request{Host: "example.com", Method: "GET", Path: fmt.Sprintf("/svc%d/files/a/b.png", at+2)}, Matched},
+			{"regexp", Request{Host: "example.com", Method: "GET", Path: fmt.Sprintf("/svc%d/orders/4711/lines", at+3)}, Matched},
+			{"host", Request{Host: fmt.Sprintf("H%d.example.com:8080", at+4), Method: "GET", Path: "/hosted/1"}, Matched},
+			{"miss", Request{Host: "example.com", Method: "GET", Path: fmt.Sprintf("/svc%d/orders/list/none", at)}, NoRoute},
+			{"escaped", Request{Host: "example.com", Method: "GET", Path: fmt.Sprintf("/svc%d/orders/a/b", at+1), RawPath: fmt.Sprintf("/svc%d/orders/a%%2Fb", at+1)}, Matched},
+		} {
+			b.Run(fmt.Sprintf("%s/%d", c.name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				var m Match
+				for b.Loop() {
+					if got := table.Match(c.q, &m); got != c.want {
+						b.Fatalf("got %v, want %v", got, c.want)
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkCompile100k reports what a table of 100,000 triggers costs beside the
+// triggers themselves: seconds to compile, and MB of live heap.
+func BenchmarkCompile100k(b *testing.B) {
+	triggers := mixedTriggers(100_000)
+	var table *Table
+	before := liveHeap()
+	start := time.Now()
+	rounds := 0
+	for b.Loop() {
+		var err error
+		if table, err = Compile(triggers); err != nil {
+			b.Fatal(err)
+		}
+		rounds++
+	}
+	b.ReportMetric(time.Since(start).Seconds()/float64(rounds), "s/compile")
+	b.ReportMetric(float64(liveHeap()-before)/1e6, "MB-live")
+	runtime.KeepAlive(table)
+}
+
+func liveHeap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}

@@ -1,0 +1,186 @@
+package route
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"strings"
+)
+
+// matcher is a regular expression for one place of a pattern. The names of the
+// variables are not part of it, so that patterns share it.
+type matcher struct {
+	// expr is the expression without its anchors.
+	expr string
+	// source is the segment as the first pattern has it, for messages.
+	source string
+	// literal is the number of bytes of literal text around the variables.
+	literal int
+	// re is the expression anchored at both ends.
+	re *regexp.Regexp
+	// prog finds where the expression may end; nil if it cannot match '/' and
+	// so never leaves its segment.
+	prog *syntax.Prog
+}
+
+// compare orders two expressions in one place: see the package's doc.
+func (x *matcher) compare(o *matcher) int {
+	if x == o {
+		return 0
+	}
+	if x.spans() != o.spans() {
+		if x.spans() {
+			return 1
+		}
+		return -1
+	}
+	return cmp.Or(cmp.Compare(o.literal, x.literal), strings.Compare(x.expr, o.expr))
+}
+
+// spans reports whether the expression may match more than one segment.
+func (x *matcher) spans() bool { return x.prog != nil }
+
+// piece is literal text (name empty), or a variable and its expression.
+type piece struct {
+	text, name, expr string
+}
+
+// mixed parses a segment that holds at least one variable beside literal text,
+// other variables or an expression.
+func (p parser) mixed(part string) (segment, error) {
+	pieces, err := splitSegment(part)
+	if err != nil {
+		return segment{}, err
+	}
+	seg := segment{kind: expression}
+	spans, literalLen, groups := false, 0, 0
+	for i := range pieces {
+		pc := &pieces[i]
+		if pc.name == "" {
+			literalLen += len(pc.text)
+			continue
+		}
+		v := capture{name: pc.name, group: groups + 1}
+		groups++
+		if pc.expr != "" {
+			tree, err := syntax.Parse(pc.expr, syntax.Perl)
+			if err != nil {
+				return segment{}, fmt.Errorf("variable {%s}: %w", pc.name, err)
+			}
+			groups += tree.MaxCap()
+			spans = spans || matchesSlash(tree)
+		}
+		seg.vars = append(seg.vars, v)
+	}
+	if len(pieces) == 1 {
+		seg.vars[0].group = 0
+	}
+	seg.expr, err = p.matcher(part, join(pieces, spans), literalLen, spans)
+	return seg, err
+}
+
+// splitSegment cuts a segment into literal text and variables.
+func splitSegment(part string) ([]piece, error) {
+	var pieces []piece
+	for part != "" {
+		if part[0] != '{' {
+			end := strings.IndexByte(part, '{')
+			if end < 0 {
+				end = len(part)
+			}
+			text, err := literalText(part[:end])
+			if err != nil {
+				return nil, err
+			}
+			pieces = append(pieces, piece{text: text})
+			part = part[end:]
+			continue
+		}
+		end, err := closing(part, 0)
+		if err != nil {
+			return nil, err
+		}
+		name, expr, found := strings.Cut(part[1:end], ":")
+		if err := checkVariable(name); err != nil {
+			return nil, err
+		}
+		if found && expr == "" {
+			return nil, fmt.Errorf("variable {%s:} has an empty regular expression", name)
+		}
+		pieces = append(pieces, piece{name: name, expr: expr})
+		part = part[end+1:]
+	}
+	return pieces, nil
+}
+
+// join writes the pieces as one expression. A variable without one of its own is
+// [^/]+; where the segment is matched by itself, a '/' in it came encoded and
+// belongs to it.
+func join(pieces []piece, spans bool) string {
+	var b strings.Builder
+	for _, pc := range pieces {
+		switch {
+		case pc.name == "":
+			b.WriteString(regexp.QuoteMeta(pc.text))
+		case pc.expr != "":
+			b.WriteString("(" + pc.expr + ")")
+		case spans:
+			b.WriteString("([^/]+)")
+		default:
+			b.WriteString("((?s:.+))")
+		}
+	}
+	return b.String()
+}
+
+// matcher returns the matcher of an expression, the same one for the same text.
+func (p parser) matcher(source, expr string, literalLen int, spans bool) (*matcher, error) {
+	if x := p[expr]; x != nil {
+		return x, nil
+	}
+	re, err := regexp.Compile(`\A(?:` + expr + `)\z`)
+	if err != nil {
+		return nil, err
+	}
+	x := &matcher{source: source, expr: expr, literal: literalLen, re: re}
+	if spans {
+		tree, err := syntax.Parse(expr, syntax.Perl)
+		if err != nil {
+			return nil, err
+		}
+		if x.prog, err = syntax.Compile(tree.Simplify()); err != nil {
+			return nil, errors.Join(errors.New("compiling the expression"), err)
+		}
+	}
+	p[expr] = x
+	return x, nil
+}
+
+// matchesSlash reports whether some text that the expression matches may hold a
+// '/'.
+func matchesSlash(tree *syntax.Regexp) bool {
+	switch tree.Op {
+	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return true
+	case syntax.OpLiteral:
+		for _, r := range tree.Rune {
+			if r == '/' {
+				return true
+			}
+		}
+	case syntax.OpCharClass:
+		for i := 0; i < len(tree.Rune); i += 2 {
+			if tree.Rune[i] <= '/' && '/' <= tree.Rune[i+1] {
+				return true
+			}
+		}
+	}
+	for _, sub := range tree.Sub {
+		if matchesSlash(sub) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,229 @@
+package route
+
+import (
+	"cmp"
+	"slices"
+)
+
+// search is one request's way through the trees. It visits a node at most once:
+// a node is reached with all the places in the path that its part of the
+// pattern can get to, not with one after the other. So backtracking costs no
+// more than the nodes whose part of the pattern fits the path.
+type search struct {
+	path   requestPath
+	method string
+	verb   verb
+	// match is what is found: by value, so that the caller's may be on its stack.
+	match Match
+	// denied is set if an entry fits but for its methods; allow then gets what
+	// they serve, if it is not nil.
+	denied bool
+	allow  *methodSet
+	// tracing asks for steps; host is the tree's, for them.
+	tracing bool
+	steps   []Step
+	host    string
+}
+
+// frame is a node on the way from the root: the places in the path that it is
+// reached with, in ascending order and at least one. Frames live on the stack.
+type frame struct {
+	up   *frame
+	hops []hop
+	// text is the pattern's last segment, for the trace.
+	text string
+}
+
+// tree searches one tree and reports whether it has a trigger that serves.
+func (s *search) tree(t *tree) bool {
+	s.host = t.host
+	root := [1]hop{}
+	return s.node(t.root, &frame{hops: root[:]})
+}
+
+// enter goes on at a node that is reached from f's. It is not inlined since a
+// frame made in a caller's loop would go to the heap, and all others with it.
+//
+//go:noinline
+func (s *search) enter(n *node, f *frame, hops []hop, text string) bool {
+	return s.node(n, &frame{up: f, hops: hops, text: text})
+}
+
+// node searches what is below a node, in the order of precedence.
+func (s *search) node(n *node, f *frame) bool {
+	if len(n.literals) > 0 && s.literals(n, f) {
+		return true
+	}
+	for i := range n.expressions {
+		if s.expression(&n.expressions[i], f) {
+			return true
+		}
+	}
+	if n.variable != nil && s.variable(n.variable, f) {
+		return true
+	}
+	return s.ends(n, f)
+}
+
+// literals goes on with literal text.
+func (s *search) literals(n *node, f *frame) bool {
+	if len(f.hops) > 1 {
+		return s.literalsFromMany(n, f)
+	}
+	from := f.hops[0].at
+	if int(from) == s.path.len() {
+		s.miss(f, "…", "the path ends here")
+		return false
+	}
+	text := s.path.segment(int(from))
+	to := n.literal(text)
+	if to == nil {
+		s.miss(f, text, "no trigger has this text here")
+		return false
+	}
+	next := [1]hop{{from + 1, from}}
+	return s.enter(to, f, next[:], text)
+}
+
+// literalsFromMany goes on with literal text from several places in the path,
+// after an expression that spans '/'.
+func (s *search) literalsFromMany(n *node, f *frame) bool {
+	type step struct {
+		text string
+		to   *node
+		hops []hop
+	}
+	var steps []*step
+	known := make(map[string]*step)
+	for _, h := range f.hops {
+		if int(h.at) == s.path.len() {
+			continue
+		}
+		text := s.path.segment(int(h.at))
+		st := known[text]
+		if st == nil {
+			to := n.literal(text)
+			if to == nil {
+				continue
+			}
+			st = &step{text: text, to: to}
+			known[text] = st
+			steps = append(steps, st)
+		}
+		st.hops = append(st.hops, hop{h.at + 1, h.at})
+	}
+	if len(steps) == 0 {
+		s.miss(f, "…", "the path has none of the texts that triggers have here")
+	}
+	slices.SortFunc(steps, func(a, b *step) int { return cmp.Compare(a.text, b.text) })
+	for _, st := range steps {
+		if s.enter(st.to, f, st.hops, st.text) {
+			return true
+		}
+	}
+	return false
+}
+
+// expression goes on with a regular expression.
+func (s *search) expression(e *expressionEdge, f *frame) bool {
+	var buf [1]hop
+	hops := e.expr.reach(&s.path, f.hops, e.to.last(), buf[:0])
+	if len(hops) == 0 {
+		s.miss(f, e.expr.source, "the path does not match the regular expression")
+		return false
+	}
+	return s.enter(e.to, f, hops, e.expr.source)
+}
+
+// variable goes on with one segment that is not empty.
+func (s *search) variable(to *node, f *frame) bool {
+	var buf [1]hop
+	hops := buf[:0]
+	for _, h := range f.hops {
+		if i := int(h.at); i < s.path.len() && s.path.segment(i) != "" {
+			hops = append(hops, hop{h.at + 1, h.at})
+		}
+	}
+	if len(hops) == 0 {
+		s.miss(f, "{…}", "the path has no segment here")
+		return false
+	}
+	return s.enter(to, f, hops, "{…}")
+}
+
+// ends tries the triggers whose pattern ends at a node. A prefix takes the last
+// place it can.
+func (s *search) ends(n *node, f *frame) bool {
+	at := f.hops[len(f.hops)-1].at
+	if len(n.exact) > 0 {
+		if int(at) < s.path.len() {
+			s.longer(n.exact)
+		} else if s.leaf(n.exact, f, at) {
+			return true
+		}
+	}
+	return len(n.prefix) > 0 && s.leaf(n.prefix, f, at)
+}
+
+// leaf tries the triggers of one pattern, whose path fits.
+func (s *search) leaf(l leaf, f *frame, at int32) bool {
+	if e := l.serving(s.method, s.verb); e != nil {
+		s.accept(e, f, at)
+		return true
+	}
+	s.denied = true
+	for _, e := range l {
+		if s.allow != nil {
+			s.allow.add(&e.methods)
+		}
+		s.denies(e)
+	}
+	return false
+}
+
+// accept fills the caller's Match.
+func (s *search) accept(e *entry, f *frame, at int32) {
+	s.matches(e)
+	m := &s.match
+	m.Trigger, m.Picker, m.Host, m.Prefix = &e.Trigger, &e.picker, s.host, e.pattern.prefix
+	m.text, m.raw = s.path.text, s.path.raw
+	m.rest = min(s.path.start(int(at))-1, len(m.text))
+	if e.pattern.vars == 0 {
+		return
+	}
+	m.Params = slices.Grow(m.Params[:0], e.pattern.vars)[:e.pattern.vars]
+	left := m.Params
+	for i := len(e.pattern.segments) - 1; i >= 0; i-- {
+		from := f.cameFrom(at)
+		seg := &e.pattern.segments[i]
+		split := len(left) - len(seg.vars)
+		s.capture(seg, left[split:], int(from), int(at))
+		left, f, at = left[:split], f.up, from
+	}
+}
+
+// cameFrom is the place before the node's last segment, for a place after it.
+func (f *frame) cameFrom(at int32) int32 {
+	if len(f.hops) == 1 {
+		return f.hops[0].from
+	}
+	i, _ := slices.BinarySearchFunc(f.hops, at, func(h hop, at int32) int { return cmp.Compare(h.at, at) })
+	return f.hops[i].from
+}
+
+// capture fills in the variables of one segment of the pattern, which took the
+// path's segments from from up to to.
+func (s *search) capture(seg *segment, params []Param, from, to int) {
+	if len(params) == 0 {
+		return
+	}
+	offset, text := s.path.start(from), s.path.span(from, to)
+	groups := []int{0, len(text)}
+	if seg.vars[0].group > 0 {
+		groups = seg.expr.re.FindStringSubmatchIndex(text)
+	}
+	for i, v := range seg.vars {
+		a, b := groups[2*v.group], groups[2*v.group+1]
+		params[i] = Param{Name: v.name, Value: text[a:b], from: int32(offset + a), to: int32(offset + b)}
+	}
+}
