@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"time"
 )
 
@@ -27,7 +26,7 @@ func probe(ctx context.Context, addr string, ready Ready) (net.Conn, error) {
 	p := prober{addr: addr, ready: ready}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	last := errors.New("it was never asked")
+	last := fmt.Errorf("nothing answers at %s", addr)
 	for pause := firstProbePause; ; pause = min(pause*5/4, lastProbePause) {
 		select {
 		case <-ctx.Done():
@@ -37,11 +36,15 @@ func probe(ctx context.Context, addr string, ready Ready) (net.Conn, error) {
 		}
 		err := p.ask(ctx)
 		if err == nil {
+			p.release()
 			return p.conn, nil
 		}
 		if late, ok := errors.AsType[net.Error](err); !ok || !late.Timeout() {
 			last = err // not the end of the wait itself, which says nothing of the program
+		} else if p.conn != nil && !p.answered {
+			last = fmt.Errorf("it accepts connections but does not answer GET %s", ready.Path)
 		}
+		p.release()
 		timer.Reset(pause)
 	}
 }
@@ -52,6 +55,9 @@ type prober struct {
 	ready Ready
 	conn  net.Conn
 	in    *bufio.Reader
+	// answered is whether there ever was an answer, keep whether the
+	// connection can carry another question.
+	answered, keep bool
 }
 
 // ask asks once; nil means ready.
@@ -65,17 +71,10 @@ func (p *prober) ask(ctx context.Context) error {
 		return nil
 	}
 	// The deadline makes a program that accepts and never answers heed ctx.
-	stop := context.AfterFunc(ctx, func() { p.conn.SetDeadline(time.Unix(1, 0)) })
+	conn := p.conn
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	keep, err := p.get()
-	if !stop() {
-		keep = false
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			err = fmt.Errorf("it accepts connections but does not answer GET %s", p.ready.Path)
-		}
-	}
-	if !keep {
-		p.close()
-	}
+	p.keep = stop() && keep
 	return err
 }
 
@@ -90,7 +89,7 @@ func (p *prober) dial(ctx context.Context) error {
 		conn.Close()
 		return errors.New("nothing listens")
 	}
-	p.conn, p.in = conn, bufio.NewReaderSize(conn, 4<<10)
+	p.conn, p.in, p.keep = conn, bufio.NewReaderSize(conn, 4<<10), true
 	return nil
 }
 
@@ -108,12 +107,20 @@ func (p *prober) get() (keep bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	p.answered = true
 	n, err := io.Copy(io.Discard, io.LimitReader(resp.Body, maxProbeBody+1))
 	keep = err == nil && n <= maxProbeBody && !resp.Close && p.in.Buffered() == 0
 	if resp.StatusCode < 200 || resp.StatusCode > 399 {
 		return keep, fmt.Errorf("GET %s was answered with %s", p.ready.Path, resp.Status)
 	}
 	return keep, nil
+}
+
+// release closes a connection that can carry no more questions.
+func (p *prober) release() {
+	if !p.keep {
+		p.close()
+	}
 }
 
 func (p *prober) close() {
