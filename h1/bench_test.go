@@ -52,6 +52,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 		}{{"nethttp", std}, {"h1", own}} {
 			b.Run(kind.name+"/"+rt.name, func(b *testing.B) {
 				b.ReportAllocs()
+				defer reportCPU(b)()
 				b.RunParallel(func(pb *testing.PB) {
 					buf := make([]byte, 32<<10)
 					body := bytes.NewReader(kind.body)
@@ -82,7 +83,8 @@ func BenchmarkRoundTrip(b *testing.B) {
 	}
 }
 
-// deafServer answers every read with the same bytes, so that only the client is measured.
+// BenchmarkClientAlone has a server that answers every read with the same bytes, so that
+// nearly only the client is measured.
 func BenchmarkClientAlone(b *testing.B) {
 	const answer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nDate: Tue, 24 Nov 2026 06:35:19 GMT\r\nContent-Length: 100\r\n\r\n"
 	raw := answer + string(bytes.Repeat([]byte("x"), 100))
@@ -120,6 +122,7 @@ func BenchmarkClientAlone(b *testing.B) {
 	}{{"nethttp", std}, {"h1", own}} {
 		b.Run(rt.name, func(b *testing.B) {
 			b.ReportAllocs()
+			defer reportCPU(b)()
 			buf := make([]byte, 32<<10)
 			req, _ := http.NewRequestWithContext(b.Context(), "GET", "http://"+ln.Addr().String()+"/", nil)
 			req.Header.Set("User-Agent", "bench")

@@ -55,6 +55,7 @@ func (x *exchange) try(c *conn, w *writer) (*http.Response, error) {
 		}
 		// A function that answers early may close before it has read everything.
 		x.broken = true
+		x.closeRequestBody()
 	}
 	resp, rerr := x.receive()
 	if rerr == nil {

@@ -54,7 +54,7 @@ func (x *exchange) startUpload(w *writer) {
 		up.err = x.upload(w, up)
 		up.written = w.written
 		x.closeRequestBody()
-		if bad, ok := errors.AsType[*BodyError](up.err); ok && bad != nil {
+		if _, ok := errors.AsType[*BodyError](up.err); ok {
 			// Half a request cannot be completed; this also wakes the reader.
 			_ = x.c.nc.Close()
 		}
