@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"strings"
 	"testing"
@@ -84,4 +85,9 @@ func describe(o Outcome, m *Match) string {
 		add("rest", m.Rest(), m.EscapedRest())
 	}
 	return out
+}
+
+// shuffled is the numbers below n in an order that the seed decides.
+func shuffled(seed uint64, n int) []int {
+	return rand.New(rand.NewPCG(seed, 0)).Perm(n)
 }
