@@ -12,9 +12,10 @@ type address struct {
 	entry  *entry
 	host   string // "host:port"
 	phases Phases
-	// ready is when it was found to listen: who waited before that waited
-	// for a start.
-	ready time.Time
+	ready  time.Time // when it was found to listen
+	// serial orders the addresses of a function: a request that waited since
+	// before this one was known waited for a start.
+	serial uint64
 	// extra: it came from EnsureCapacity, so the executor's plain answer need
 	// not contain it.
 	extra bool
@@ -56,7 +57,8 @@ func (e *entry) install(host string, extra bool, p Phases, now time.Time) *addre
 	if i := e.index(host); i >= 0 {
 		return e.addrs[i]
 	}
-	a := &address{entry: e, host: host, ready: now, phases: p, extra: extra, lastUsed: now}
+	e.serial++
+	a := &address{entry: e, host: host, ready: now, serial: e.serial, phases: p, extra: extra, lastUsed: now}
 	e.addrs = append(e.addrs, a)
 	e.pool.addresses.Add(1)
 	return a

@@ -43,6 +43,7 @@ type entry struct {
 	addrs    []*address
 	gone     []*address // dropped, with requests on them
 	next     int        // where pick begins
+	serial   uint64     // of the latest address
 	expires  time.Time  // when to ask whether the addresses still hold
 	lastUsed time.Time
 

@@ -15,7 +15,7 @@ type waiter struct {
 	entry      *entry
 	prev, next *waiter
 	queued     bool
-	began      time.Time
+	serial     uint64 // of the latest address when it came
 	call       Call
 	ready      chan struct{}
 	address    *address
@@ -75,7 +75,7 @@ func (e *entry) enter(ctx context.Context, c *Call, now time.Time) (*waiter, err
 		e.pool.waiting.Add(-1)
 		return nil, &BusyError{ErrWaitingRoomFull, retryAfter(0)}
 	}
-	w := &waiter{entry: e, began: now, call: c.from(ctx), ready: make(chan struct{})}
+	w := &waiter{entry: e, serial: e.serial, call: c.from(ctx), ready: make(chan struct{})}
 	e.waiters.push(w)
 	return w, nil
 }
@@ -129,7 +129,7 @@ func (w *waiter) wait(ctx context.Context, c *Call, began time.Time) (*Lease, er
 		return nil, w.err
 	}
 	l := &Lease{address: w.address, Waited: time.Since(began)}
-	if !w.address.ready.Before(began) { // neither changes any more
+	if w.address.serial > w.serial { // neither changes any more
 		l.Cold, l.Phases = true, w.address.phases
 	}
 	return l, nil
