@@ -1,0 +1,134 @@
+package kubefaas
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/kubefaas/caddy-kubefaas/function"
+	"github.com/kubefaas/caddy-kubefaas/invoke"
+	"github.com/kubefaas/caddy-kubefaas/route"
+)
+
+// call is one request on its way, and what is known of it.
+type call struct {
+	handler *Handler
+	policy  *policy
+	target  *target
+	fn      *function.Function
+	match   route.Match
+	// path and rawPath are what the function sees where a prefix was removed.
+	path, rawPath string
+	requestID     string
+	stickyKey     string
+	began         time.Time
+	matched       time.Duration
+	headersAt     time.Time // when the response's headers came
+	exchange      invoke.Exchange
+	reason        string
+	code          int
+	size          int64
+}
+
+// placeholders begin with this.
+const placeholderPrefix = "http.kubefaas."
+
+// placeholder gives the values of {http.kubefaas.*}; see caddy.Replacer.Map.
+func (c *call) placeholder(key string) (any, bool) {
+	key, ours := strings.CutPrefix(key, placeholderPrefix)
+	if !ours {
+		return nil, false
+	}
+	switch key {
+	case "error.reason":
+		return c.reason, true
+	case "trigger":
+		return c.triggerName(), true
+	case "function":
+		return c.ref().Name, true
+	case "namespace":
+		return c.ref().Namespace, true
+	case "address":
+		return c.exchange.Address, true
+	case "attempts":
+		return c.exchange.Attempts, true
+	case "cold_start":
+		return c.exchange.Cold, true
+	case "wait_ms":
+		return milliseconds(c.exchange.Wait), true
+	case "match_ms":
+		return milliseconds(c.phases().match), true
+	case "start_ms":
+		return milliseconds(c.phases().start), true
+	case "dial_ms":
+		return milliseconds(c.phases().dial), true
+	case "ttfb_ms":
+		return milliseconds(c.phases().ttfb), true
+	}
+	if name, isParam := strings.CutPrefix(key, "params."); isParam {
+		if v, ok := c.match.Value(name); ok {
+			return v, true
+		}
+	}
+	return nil, false
+}
+
+func (c *call) triggerName() string {
+	if c.target == nil {
+		return ""
+	}
+	return c.target.name
+}
+
+func (c *call) ref() function.Ref {
+	if c.fn == nil {
+		return function.Ref{}
+	}
+	return c.fn.Ref
+}
+
+// functionName is the function as failures name it.
+func (c *call) functionName() string {
+	if c.fn == nil {
+		return ""
+	}
+	return c.fn.Ref.String()
+}
+
+// milliseconds prints a duration as Server-Timing does.
+func milliseconds(d time.Duration) string {
+	return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'f', 3, 64)
+}
+
+// publish makes the call's placeholders known.
+func (c *call) publish(r *http.Request) {
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(c.placeholder)
+	}
+}
+
+// log adds the call to the site's access log, if it has one.
+func (c *call) log(r *http.Request) {
+	srv, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok || srv.Logs == nil {
+		return
+	}
+	extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields)
+	if !ok {
+		return
+	}
+	ref := c.ref()
+	extra.Set(zap.String("function", ref.Name))
+	extra.Set(zap.String("namespace", ref.Namespace))
+	extra.Set(zap.String("trigger", c.triggerName()))
+	extra.Set(zap.String("address", c.exchange.Address))
+	extra.Set(zap.Int("attempts", c.exchange.Attempts))
+	extra.Set(zap.Bool("cold", c.exchange.Cold))
+	extra.Set(zap.String("reason", c.reason))
+	extra.Set(zap.Object("kubefaas_ms", c.phases()))
+}

@@ -1,0 +1,239 @@
+package kubefaas
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/kubefaas/caddy-kubefaas/executor"
+	"github.com/kubefaas/caddy-kubefaas/function"
+)
+
+// HTTPExecutor asks a remote executor.
+type HTTPExecutor struct {
+	// The executor's base URL.
+	URL string `json:"url"`
+
+	// The generation of its API: `v1` or `v2`. Default: `v2`.
+	API string `json:"api,omitempty"`
+
+	// The secret with which calls are signed; it may be a placeholder such as
+	// `{env.NAME}`. Default: calls are not signed.
+	SigningSecret string `json:"signing_secret,omitempty"`
+
+	// TLS to an `https` executor, as in reverse_proxy's `http` transport.
+	// Default: the system's roots.
+	TLS *reverseproxy.TLSConfig `json:"tls,omitempty"`
+
+	client   *sharedClient
+	key      string
+	revision string
+}
+
+// sharedClient is a client that configurations with the same settings share:
+// its connections are warm after a reload, and it remembers that the executor
+// has answered.
+type sharedClient struct {
+	*executor.Client
+	reached atomic.Bool
+}
+
+// Destruct implements caddy.Destructor.
+func (c *sharedClient) Destruct() error {
+	c.Close()
+	return nil
+}
+
+// clientPool keeps clients over reloads, keyed by all their settings: another
+// secret or certificate must not be used on the old one's connections.
+var clientPool = caddy.NewUsagePool()
+
+// CaddyModule returns the Caddy module information.
+func (*HTTPExecutor) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "kubefaas.executors.http", New: func() caddy.Module { return new(HTTPExecutor) }}
+}
+
+// Provision makes the client, or takes the one of the configuration before.
+func (e *HTTPExecutor) Provision(ctx caddy.Context) error {
+	repl := caddy.NewReplacer()
+	for _, field := range []*string{&e.URL, &e.SigningSecret} {
+		s, err := repl.ReplaceOrErr(*field, true, true)
+		if err != nil {
+			return fmt.Errorf("executor http: %w", err)
+		}
+		*field = s
+	}
+	if e.API == "" {
+		e.API = executor.APIv2
+	}
+	// The app is provisioned up to its executor: it has its defaults.
+	app, err := ctx.App(appID)
+	if err != nil {
+		return err
+	}
+	settings, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	prefix := app.(*App).HeaderPrefix
+	sum := sha256.Sum256(append(settings, prefix...))
+	key := hex.EncodeToString(sum[:])
+	v, _, err := clientPool.LoadOrNew(key, func() (caddy.Destructor, error) { return e.newClient(ctx, app.(*App)) })
+	if err != nil {
+		return fmt.Errorf("executor http: %w", err)
+	}
+	e.client, e.key, e.revision = v.(*sharedClient), key, "http "+strings.TrimRight(e.URL, "/")
+	return nil
+}
+
+func (e *HTTPExecutor) newClient(ctx caddy.Context, app *App) (*sharedClient, error) {
+	var config *tls.Config
+	if e.TLS != nil {
+		var err error
+		if config, err = e.TLS.MakeTLSClientConfig(ctx); err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+	}
+	shared := new(sharedClient)
+	client, err := executor.New(executor.Options{
+		URL: e.URL, API: e.API, SigningSecret: e.SigningSecret, HeaderPrefix: app.HeaderPrefix,
+		TLS: config, Version: moduleVersion(), Backoff: app.Retry.policy().Backoff,
+		Observe: func(call, code string, d time.Duration) {
+			if code != "error" && code != "canceled" {
+				shared.reached.Store(true)
+			}
+			countExecutorRequest(call, code)
+		},
+	})
+	shared.Client = client
+	return shared, err
+}
+
+// Cleanup gives the client back.
+func (e *HTTPExecutor) Cleanup() error {
+	if e.client == nil {
+		return nil
+	}
+	_, err := clientPool.Delete(e.key)
+	return err
+}
+
+// Addresses asks the executor once.
+func (e *HTTPExecutor) Addresses(ctx context.Context, fn *function.Function) ([]string, error) {
+	return e.client.Addresses(traced(ctx), fn)
+}
+
+// EnsureCapacity asks the executor for one more address.
+func (e *HTTPExecutor) EnsureCapacity(ctx context.Context, fn *function.Function, ready, busy int) (string, error) {
+	return e.client.EnsureCapacity(traced(ctx), fn, ready, busy)
+}
+
+// Client is what taps are sent by.
+func (e *HTTPExecutor) Client() *executor.Client { return e.client.Client }
+
+// Revision is the executor's identity: another executor's addresses are not
+// this one's.
+func (e *HTTPExecutor) Revision(function.Ref) string { return e.revision }
+
+// Ready says whether the executor has been reached once. It looks if it has
+// not.
+func (e *HTTPExecutor) Ready(ctx context.Context) bool {
+	return e.client.reached.Load() || e.client.Healthy(ctx) == nil
+}
+
+// moduleVersion is this module's version in the Caddy that it is built into.
+func moduleVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, m := range append(info.Deps, &info.Main) {
+		if m.Path == "github.com/kubefaas/caddy-kubefaas" && m.Version != "(devel)" {
+			return m.Version
+		}
+	}
+	return ""
+}
+
+// StaticExecutor has addresses that never change.
+type StaticExecutor struct {
+	// The functions and their addresses.
+	Functions []StaticFunction `json:"functions,omitempty"`
+
+	static *executor.Static
+}
+
+// StaticFunction is a function at fixed addresses.
+type StaticFunction struct {
+	// The function's namespace. Default: `default`.
+	Namespace string `json:"namespace,omitempty"`
+
+	// The function's name.
+	Name string `json:"name"`
+
+	// Its addresses: `host:port`, or `host` for port 80.
+	Addresses []string `json:"addresses"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (*StaticExecutor) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "kubefaas.executors.static", New: func() caddy.Module { return new(StaticExecutor) }}
+}
+
+// Provision checks the addresses.
+func (e *StaticExecutor) Provision(caddy.Context) (err error) {
+	e.static, err = e.build()
+	return err
+}
+
+func (e *StaticExecutor) build() (*executor.Static, error) {
+	functions := make(map[function.Ref][]string, len(e.Functions))
+	for _, f := range e.Functions {
+		ref := refOf(f.Namespace, f.Name)
+		if functions[ref] != nil {
+			return nil, fmt.Errorf("static executor: function %s stands twice", ref)
+		}
+		functions[ref] = append([]string{}, f.Addresses...)
+	}
+	return executor.NewStatic(functions)
+}
+
+// Addresses gives the function's addresses.
+func (e *StaticExecutor) Addresses(ctx context.Context, fn *function.Function) ([]string, error) {
+	return e.static.Addresses(ctx, fn)
+}
+
+// Revision changes with the function's addresses.
+func (e *StaticExecutor) Revision(ref function.Ref) string {
+	for _, f := range e.Functions {
+		if refOf(f.Namespace, f.Name) == ref {
+			return "static " + strings.Join(f.Addresses, " ")
+		}
+	}
+	return "static"
+}
+
+// Knows says whether the function has an address here.
+func (e *StaticExecutor) Knows(ref function.Ref) bool {
+	return slices.ContainsFunc(e.Functions, func(f StaticFunction) bool { return refOf(f.Namespace, f.Name) == ref })
+}
+
+// Interface guards
+var (
+	_ Executor           = (*HTTPExecutor)(nil)
+	_ Executor           = (*StaticExecutor)(nil)
+	_ caddy.Provisioner  = (*HTTPExecutor)(nil)
+	_ caddy.Provisioner  = (*StaticExecutor)(nil)
+	_ caddy.CleanerUpper = (*HTTPExecutor)(nil)
+)

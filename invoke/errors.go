@@ -1,0 +1,96 @@
+package invoke
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/kubefaas/caddy-kubefaas/retry"
+)
+
+// ErrFunctionTimeout is returned when the response's headers did not come
+// within the function's timeout.
+var ErrFunctionTimeout = errors.New("the function did not answer in time")
+
+// AttemptError is how the last of a request's attempts ended.
+type AttemptError struct {
+	// Outcome is retry.Refused, retry.DialTimeout, or retry.Sent if the
+	// function may have run.
+	Outcome retry.Outcome
+	// Address is the last address that was tried.
+	Address string
+	// Attempts is how many there were.
+	Attempts int
+	// Err is the last attempt's error.
+	Err error
+}
+
+// Error says which address failed, how, and after how many attempts.
+func (e *AttemptError) Error() string {
+	return fmt.Sprintf("attempt %d, at %s: %v", e.Attempts, e.Address, e.Err)
+}
+
+// Unwrap returns the last attempt's error.
+func (e *AttemptError) Unwrap() error { return e.Err }
+
+// ClientBodyError is the error of reading the client's request body: neither
+// the function nor its address is to blame.
+type ClientBodyError struct{ Err error }
+
+// Error says what ended the body.
+func (e *ClientBodyError) Error() string { return "reading the request's body: " + e.Err.Error() }
+
+// Unwrap returns what ended the body.
+func (e *ClientBodyError) Unwrap() error { return e.Err }
+
+// final is the error of an exchange whose last attempt ended with err.
+func final(client context.Context, o retry.Outcome, err error, x *Exchange) error {
+	if o == retry.ClientGone {
+		// As it came: reverse_proxy knows a client that left by this value.
+		return context.Cause(client)
+	}
+	if x.Body != nil && !errors.Is(err, ErrFunctionTimeout) {
+		if cause := x.Body.failure(); cause != nil {
+			return &ClientBodyError{Err: cause}
+		}
+	}
+	return &AttemptError{Outcome: o, Address: x.Address, Attempts: x.Attempts, Err: err}
+}
+
+// stale is what a Sender's error has when a reused connection died before any
+// byte of the response came.
+type stale interface{ Stale() bool }
+
+// written is what a Sender's error has when it knows whether any byte of the
+// request may have been sent.
+type written interface{ Written() bool }
+
+func (i *Invoker) classify(client context.Context, req *http.Request, ctx *exchangeContext, err error) retry.Outcome {
+	e := retry.Exchange{
+		ClientGone: client.Err() != nil,
+		Answered:   errors.Is(err, ErrFunctionTimeout),
+	}
+	r := retry.Request{
+		Method:         req.Method,
+		IdempotencyKey: req.Header["Idempotency-Key"] != nil || req.Header["X-Idempotency-Key"] != nil,
+		Body:           retry.Untouched,
+		Written:        true,
+	}
+	if x := ctx.exchange; x.Body != nil {
+		r.Body = x.Body.State()
+		e.Answered = e.Answered || x.Body.failure() != nil
+	}
+	var d *DialError
+	e.Dialing = errors.As(err, &d)
+	var s stale
+	if errors.As(err, &s) {
+		e.Reused = s.Stale()
+	}
+	var w written
+	if errors.As(err, &w) {
+		r.Written = w.Written()
+	}
+	e.Replayable = r.Replayable()
+	return retry.Classify(err, e)
+}

@@ -1,0 +1,258 @@
+// Package invoke sends one request to one function: it holds a lease of an
+// address, makes the attempts, keeps the body for them, and gives the address
+// back when the response has ended.
+package invoke
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/kubefaas/caddy-kubefaas/endpoint"
+	"github.com/kubefaas/caddy-kubefaas/function"
+	"github.com/kubefaas/caddy-kubefaas/retry"
+)
+
+// Policy is what all requests of one configuration share.
+type Policy struct {
+	Retry    retry.Policy
+	Endpoint *endpoint.Settings
+	// MaxReplayBody bounds one body that is kept, in bytes.
+	MaxReplayBody int64
+	// MaxWaitingBytes bounds all bodies that are held for waiting requests.
+	MaxWaitingBytes int64
+}
+
+// Sender makes one exchange with the address in req.URL.Host. Within timeout
+// of the request being sent the response's headers must be there; it returns
+// ErrFunctionTimeout, wrapped or not, if they are not. It gives dial errors as
+// they came.
+type Sender interface {
+	Send(req *http.Request, timeout time.Duration) (*http.Response, error)
+}
+
+// Invoker sends requests to functions. All fields are set once.
+type Invoker struct {
+	Endpoints *endpoint.Pool
+	Held      *Budget
+	// Attempted is told how each attempt ended; nil is quiet.
+	Attempted func(retry.Outcome, error)
+}
+
+// Span begins a part of the exchange that somebody wants to see, and returns
+// the context it runs in and what ends it.
+type Span func(ctx context.Context, name string) (context.Context, func(error))
+
+// Exchange is one request to one function, and what is known of it once
+// RoundTrip has returned. It is not safe for concurrent use.
+type Exchange struct {
+	Function *function.Function
+	Executor endpoint.Executor
+	Policy   *Policy
+	Sender   Sender
+	// Timeout bounds the time to the response's headers.
+	Timeout time.Duration
+	// Body is the request's body; nil if there is none.
+	Body *Body
+	// Watch looks, while the request waits with a body that nobody reads, after
+	// the client by other means than the server's own: it calls left when the
+	// client has gone, until stop is called. Default: nobody looks.
+	Watch func(left func()) (stop func())
+	// Lease is an address that the caller has already; nil to ask for one.
+	Lease *endpoint.Lease
+	// Values are what the executor's call sees of the request: its trace
+	// context and its id. Default: the request's context.
+	Values context.Context
+	// Span is told of the parts; nil is quiet.
+	Span Span
+	// Trace collects the rest.
+	Trace
+}
+
+// Trace is what happened in an exchange.
+type Trace struct {
+	// Address is the last one that was tried.
+	Address string
+	// Attempts is how many there were.
+	Attempts int
+	// Cached: the last address was known already.
+	Cached bool
+	// Cold: the request waited for a function to start.
+	Cold bool
+	// Wait is the time spent in the waiting room, of which Start passed until
+	// the executor answered and Listen until the address accepted.
+	Wait, Start, Listen time.Duration
+	// Dial is the time spent on connecting, over all attempts.
+	Dial time.Duration
+	// Sent is when the last attempt began to send; zero if none did.
+	Sent time.Time
+	// TTFB is the time from Sent to the response's headers.
+	TTFB time.Duration
+}
+
+// RoundTrip makes the attempts. req is used and changed: its URL's host and
+// its body are set for each attempt; its context must be the client's. The
+// response's body gives the address back when it ends or is closed. An error
+// is one of the endpoint package's, the executor's, an *AttemptError, or what
+// ended the client's context.
+func (i *Invoker) RoundTrip(req *http.Request, x *Exchange) (*http.Response, error) {
+	client := req.Context()
+	ctx := &exchangeContext{Context: client, exchange: x}
+	req = req.WithContext(ctx)
+	attempts := x.Policy.Retry.Attempts()
+	for {
+		if err := i.resolve(client, x); err != nil {
+			return nil, err
+		}
+		x.Attempts = attempts.Attempt()
+		ctx.dialTimeout = attempts.DialTimeout()
+		resp, err := i.attempt(req, ctx)
+		if err == nil {
+			i.attempted(retry.Sent, nil)
+			if x.Body != nil {
+				x.Body.Settle()
+			}
+			return hold(resp, x), nil
+		}
+		outcome := i.classify(client, req, ctx, err)
+		i.attempted(outcome, err)
+		decision := attempts.Next(outcome)
+		if decision.Dead {
+			x.Lease.Invalidate(err)
+		}
+		if decision.Action != retry.SameAddress {
+			x.Lease.Release()
+			x.Lease = nil
+		}
+		if decision.Action == retry.Final {
+			return nil, final(client, outcome, err, x)
+		}
+		if err := sleep(client, decision.Delay); err != nil {
+			if x.Lease != nil {
+				x.Lease.Release()
+				x.Lease = nil
+			}
+			return nil, err
+		}
+	}
+}
+
+func (i *Invoker) attempted(o retry.Outcome, err error) {
+	if i.Attempted != nil {
+		i.Attempted(o, err)
+	}
+}
+
+// resolve sees to it that the exchange has a lease.
+func (i *Invoker) resolve(ctx context.Context, x *Exchange) error {
+	if x.Lease == nil {
+		lease, err := i.Acquire(ctx, x)
+		if err != nil {
+			return err
+		}
+		x.Lease = lease
+	}
+	x.Address = x.Lease.Address()
+	x.Cached = x.Lease.Cached
+	return nil
+}
+
+// Acquire waits for an address of the exchange's function. While it waits the
+// body is read, within the policy's limits.
+func (i *Invoker) Acquire(ctx context.Context, x *Exchange) (*endpoint.Lease, error) {
+	call := endpoint.Call{
+		Function: x.Function, Executor: x.Executor, Settings: x.Policy.Endpoint, Values: x.Values,
+	}
+	end := func(error) {}
+	if call.Values == nil {
+		call.Values = ctx
+	}
+	began, stop := time.Time{}, func() {}
+	leave := context.CancelCauseFunc(nil)
+	if x.Body != nil && x.Watch != nil {
+		ctx, leave = context.WithCancelCause(ctx)
+		defer leave(nil)
+	}
+	call.OnWait = func() {
+		began = time.Now()
+		if x.Body != nil && !x.Body.Hold(i.Held, x.Policy.MaxWaitingBytes) && x.Watch != nil {
+			stop = x.Watch(func() { leave(context.Canceled) })
+		}
+		if x.Span != nil {
+			call.Values, end = x.Span(call.Values, "cold start")
+		}
+	}
+	lease, err := i.Endpoints.Acquire(ctx, &call)
+	stop()
+	end(err)
+	var waited time.Duration
+	if !began.IsZero() {
+		waited = time.Since(began)
+		x.Wait += waited
+	}
+	if err != nil {
+		return nil, err
+	}
+	if lease.Cold {
+		x.Cold = true
+		// Who came late has waited for a part of the flight only: its end.
+		listen := min(lease.Dial, waited)
+		x.Listen += listen
+		x.Start += min(lease.Start, waited-listen)
+	}
+	return lease, nil
+}
+
+// attempt makes one exchange with the address that is held.
+func (i *Invoker) attempt(req *http.Request, ctx *exchangeContext) (*http.Response, error) {
+	x := ctx.exchange
+	req.URL.Host = x.Address
+	if x.Body != nil {
+		req.Body = x.Body.Reader()
+	}
+	end := func(error) {}
+	if x.Span != nil {
+		_, end = x.Span(ctx, "attempt")
+	}
+	x.Sent = time.Now()
+	resp, err := x.Sender.Send(req, x.Timeout)
+	dialed := time.Duration(ctx.dialed.Swap(0))
+	x.Dial += dialed
+	x.Sent = x.Sent.Add(dialed)
+	x.TTFB = time.Since(x.Sent)
+	end(err)
+	return resp, err
+}
+
+// sleep waits, and ends at once when the client leaves.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return context.Cause(ctx)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Dialer connects to a function for a Sender: with the connection that the
+// readiness probe made, if there is one, else within the dial time-out of the
+// attempt that ctx belongs to.
+func (i *Invoker) Dialer() func(ctx context.Context, addr string) (net.Conn, error) {
+	var dialer net.Dialer
+	return func(ctx context.Context, addr string) (net.Conn, error) {
+		if conn := i.Endpoints.TakeConn(addr); conn != nil {
+			return conn, nil
+		}
+		x, ok := ctx.Value(exchangeKey{}).(*exchangeContext)
+		if !ok {
+			return dialer.DialContext(ctx, "tcp", addr)
+		}
+		return x.dial(ctx, &dialer, addr)
+	}
+}

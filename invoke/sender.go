@@ -1,0 +1,110 @@
+package invoke
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+)
+
+// NewSender makes a Sender of a RoundTripper of the standard library's kind.
+// The function's timeout begins when a connection is there.
+func NewSender(rt http.RoundTripper) Sender { return standard{rt} }
+
+type standard struct{ http.RoundTripper }
+
+// Send makes the exchange.
+func (s standard) Send(req *http.Request, timeout time.Duration) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(req.Context())
+	d := &headerDeadline{cancel: cancel}
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { d.start(timeout) },
+	})
+	req = req.WithContext(ctx)
+	if _, ok := req.Header["User-Agent"]; !ok {
+		req.Header = req.Header.Clone()
+		req.Header["User-Agent"] = []string{""} // or the transport invents one
+	}
+	resp, err := s.RoundTrip(req)
+	late := d.stop()
+	if err != nil {
+		cancel(nil)
+		if late {
+			return nil, ErrFunctionTimeout
+		}
+		return nil, err
+	}
+	// The context must live as long as the body.
+	if rwc, ok := resp.Body.(io.ReadWriteCloser); ok {
+		resp.Body = &cancelingConn{ReadWriteCloser: rwc, cancel: cancel}
+	} else {
+		resp.Body = &canceling{ReadCloser: resp.Body, cancel: cancel}
+	}
+	return resp, nil
+}
+
+// headerDeadline ends an exchange whose headers are late.
+type headerDeadline struct {
+	cancel context.CancelCauseFunc
+	timer  atomic.Pointer[time.Timer]
+	done   atomic.Bool
+	late   atomic.Bool
+}
+
+func (d *headerDeadline) start(timeout time.Duration) {
+	if timeout <= 0 || d.done.Load() {
+		return
+	}
+	t := time.AfterFunc(timeout, func() {
+		if d.done.CompareAndSwap(false, true) {
+			d.late.Store(true)
+			d.cancel(ErrFunctionTimeout)
+		}
+	})
+	if old := d.timer.Swap(t); old != nil {
+		old.Stop() // net/http has tried another connection
+	}
+}
+
+// stop ends the deadline and says whether it has passed.
+func (d *headerDeadline) stop() bool {
+	d.done.CompareAndSwap(false, true)
+	if t := d.timer.Load(); t != nil {
+		t.Stop()
+	}
+	return d.late.Load()
+}
+
+type canceling struct {
+	io.ReadCloser
+	cancel context.CancelCauseFunc
+}
+
+// Close ends the exchange.
+func (c *canceling) Close() error {
+	err := c.ReadCloser.Close()
+	c.cancel(nil)
+	return err
+}
+
+type cancelingConn struct {
+	io.ReadWriteCloser
+	cancel context.CancelCauseFunc
+}
+
+// Close ends the exchange.
+func (c *cancelingConn) Close() error {
+	err := c.ReadWriteCloser.Close()
+	c.cancel(nil)
+	return err
+}
+
+// CloseWrite passes the end of one direction on, if the connection can.
+func (c *cancelingConn) CloseWrite() error {
+	if half, ok := c.ReadWriteCloser.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}

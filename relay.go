@@ -1,0 +1,240 @@
+package kubefaas
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/textproto"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/kubefaas/caddy-kubefaas/invoke"
+)
+
+// copyBuffers are for relaying response bodies.
+var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// relay gives the client the function's response as it comes.
+func (h *Handler) relay(w http.ResponseWriter, r *http.Request, c *call, resp *http.Response) error {
+	c.code = resp.StatusCode
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return h.relayUpgrade(w, r, c, resp)
+	}
+	defer resp.Body.Close()
+	header := w.Header()
+	copyResponseHeader(header, resp.Header)
+	if c.target.serverTiming {
+		c.setTiming(header)
+	}
+	announced := announceTrailers(header, resp.Trailer)
+	w.WriteHeader(resp.StatusCode)
+
+	if r.Method == http.MethodHead || resp.ContentLength == 0 && announced == 0 {
+		return nil
+	}
+	rc := http.NewResponseController(w)
+	live := isLive(resp)
+	if live {
+		// The head is worth something to the client before the first byte comes.
+		_ = rc.Flush()
+	}
+	n, err := h.copyBody(w, rc, c, resp, live)
+	c.size = n
+	if err != nil {
+		return h.abort(rc, r, c, err)
+	}
+	writeTrailers(w, rc, resp.Trailer, announced)
+	return nil
+}
+
+// isLive says whether a response is to be flushed as it comes: its length is
+// unknown, or it is a stream of events.
+func isLive(resp *http.Response) bool {
+	return resp.ContentLength == -1 || strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream")
+}
+
+// copyBody copies the response's body within the trigger's bounds.
+func (h *Handler) copyBody(w io.Writer, rc *http.ResponseController, c *call, resp *http.Response, live bool) (int64, error) {
+	bound := newStreamBound(resp.Body, c.target.streamIdle, c.target.streamMax)
+	defer bound.stop()
+	buf := copyBuffers.Get().(*[32 << 10]byte)
+	defer copyBuffers.Put(buf)
+	var total int64
+	for {
+		bound.reading()
+		n, err := resp.Body.Read(buf[:])
+		bound.waited()
+		if n > 0 {
+			m, werr := w.Write(buf[:n])
+			total += int64(m)
+			if werr != nil {
+				return total, &clientError{werr}
+			}
+			if live {
+				if ferr := rc.Flush(); ferr != nil && !errors.Is(ferr, http.ErrNotSupported) {
+					return total, &clientError{ferr}
+				}
+			}
+		}
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, bound.cause(err)
+		}
+	}
+}
+
+// clientError is a response that the client did not take.
+type clientError struct{ err error }
+
+// Error says what kept the client from taking it.
+func (e *clientError) Error() string { return "writing the response: " + e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *clientError) Unwrap() error { return e.err }
+
+// abort ends a response whose head is sent already: the client is to see that
+// it is not whole.
+func (h *Handler) abort(rc *http.ResponseController, r *http.Request, c *call, err error) error {
+	var client *clientError
+	if errors.As(err, &client) || r.Context().Err() != nil {
+		c.reason = reasonClientClosed
+		return nil
+	}
+	c.reason = reasonFunctionError
+	countFailure(c.reason)
+	if entry := h.logger.Check(zapcore.WarnLevel, "the function's response broke off"); entry != nil {
+		entry.Write(
+			zap.String("function", c.functionName()), zap.String("address", c.exchange.Address),
+			zap.String("request_id", c.requestID), zap.Int64("bytes", c.size), zap.Error(err),
+		)
+	}
+	_ = rc.Flush()
+	panic(http.ErrAbortHandler)
+}
+
+// copyResponseHeader gives the client the response's headers but for those
+// that end at this hop.
+func copyResponseHeader(dst, src http.Header) {
+	for _, line := range src["Connection"] {
+		for field := range strings.SplitSeq(line, ",") {
+			if field = textproto.CanonicalMIMEHeaderKey(textproto.TrimString(field)); field != "" && field != "Close" {
+				delete(src, field)
+			}
+		}
+	}
+	for name, values := range src {
+		if hopHeaders[name] {
+			continue
+		}
+		if name == requestIDHeader {
+			continue // the client has its own already
+		}
+		dst[name] = append(dst[name], values...)
+	}
+}
+
+// announceTrailers names the trailers that will follow, as HTTP/1.1 wants it.
+func announceTrailers(header http.Header, trailer http.Header) int {
+	if len(trailer) == 0 {
+		return 0
+	}
+	names := make([]string, 0, len(trailer))
+	for name := range trailer {
+		names = append(names, name)
+	}
+	header["Trailer"] = append(header["Trailer"], join(names))
+	return len(names)
+}
+
+// writeTrailers sends the trailers; those that were not announced need
+// net/http's prefix.
+func writeTrailers(w http.ResponseWriter, rc *http.ResponseController, trailer http.Header, announced int) {
+	if len(trailer) == 0 {
+		return
+	}
+	// The head must be out, or there would be a Content-Length instead.
+	_ = rc.Flush()
+	prefix := ""
+	if len(trailer) != announced {
+		prefix = http.TrailerPrefix
+	}
+	header := w.Header()
+	for name, values := range trailer {
+		header[prefix+name] = append(header[prefix+name], values...)
+	}
+}
+
+// deadlined is a body whose reads can be given a deadline without a timer.
+type deadlined interface{ SetReadDeadline(time.Time) error }
+
+// streamBound ends a response that is silent, or lasts, for too long.
+type streamBound struct {
+	body   io.ReadCloser
+	idle   time.Duration
+	timer  *time.Timer
+	total  *time.Timer
+	reason chan error
+}
+
+// errStreamIdle and errStreamDuration are why a response was ended.
+var (
+	errStreamIdle     = errors.New("no byte within stream_idle_timeout")
+	errStreamDuration = errors.New("it lasted longer than stream_max_duration")
+)
+
+// firstRead is how long a body is read without a timer: most responses are
+// there at once.
+func newStreamBound(body io.ReadCloser, idle, longest time.Duration) *streamBound {
+	b := &streamBound{body: body, idle: idle, reason: make(chan error, 1)}
+	if longest > 0 {
+		b.total = time.AfterFunc(longest, func() { b.end(errStreamDuration) })
+	}
+	return b
+}
+
+func (b *streamBound) end(why error) {
+	select {
+	case b.reason <- why:
+	default:
+	}
+	_ = b.body.Close()
+}
+
+// reading starts the clock for the next read.
+func (b *streamBound) reading() {
+	if b.timer == nil {
+		b.timer = time.AfterFunc(b.idle, func() { b.end(errStreamIdle) })
+		return
+	}
+	b.timer.Reset(b.idle)
+}
+
+// waited stops the clock while the client takes what was read.
+func (b *streamBound) waited() { b.timer.Stop() }
+
+func (b *streamBound) stop() {
+	if b.timer != nil {
+		b.timer.Stop()
+	}
+	if b.total != nil {
+		b.total.Stop()
+	}
+}
+
+// cause is why reading failed: the bound that ended it, or the read's error.
+func (b *streamBound) cause(err error) error {
+	select {
+	case why := <-b.reason:
+		return why
+	default:
+		return err
+	}
+}
+
+var _ = invoke.ErrFunctionTimeout

@@ -1,0 +1,188 @@
+package kubefaas
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/kubefaas/caddy-kubefaas/executor"
+	"github.com/kubefaas/caddy-kubefaas/invoke"
+	"github.com/kubefaas/caddy-kubefaas/route"
+)
+
+// ServeHTTP finds the request's function and brings the request there.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.Health && h.serveHealth(w, r) {
+		return nil
+	}
+	c := &call{handler: h, policy: h.app.policy, began: time.Now()}
+	outcome := h.find(c, r)
+	c.matched = time.Since(c.began)
+	if outcome == route.NoRoute {
+		switch {
+		case h.Home && isHome(r):
+			w.WriteHeader(http.StatusOK)
+			return nil
+		case h.PassThru:
+			return next.ServeHTTP(w, r)
+		}
+	}
+	c.requestID = requestID(r)
+	w.Header()[requestIDHeader] = []string{c.requestID}
+	c.publish(r)
+	defer c.log(r)
+	switch outcome {
+	case route.NoRoute:
+		return h.refuse(w, r, c, &failure{status: http.StatusNotFound, reason: reasonNoRoute})
+	case route.MethodNotAllowed:
+		return h.refuse(w, r, c, &failure{status: http.StatusMethodNotAllowed, reason: reasonMethodNotAllowed, allow: c.match.Allow})
+	}
+	if c.stickyKey != "" {
+		setStickyCookie(w, r, c.match.Trigger.Sticky.Name, c.stickyKey)
+	}
+	return h.invoke(w, r, c)
+}
+
+// find says what a request is for: by the triggers, by the internal routes, or
+// by the function that gets the rest.
+func (h *Handler) find(c *call, r *http.Request) route.Outcome {
+	outcome := h.table.routes.Match(route.Request{
+		Host: r.Host, Method: r.Method, Path: r.URL.Path, RawPath: r.URL.RawPath,
+	}, &c.match)
+	if outcome == route.Matched {
+		var index int
+		c.target = c.match.Trigger.Data.(*target)
+		index, c.stickyKey = pick(&c.match, r)
+		c.choose(index)
+		c.rewrite(r)
+		return outcome
+	}
+	if ref, rest, raw, ok := h.table.internalCall(r.URL.Path, r.URL.RawPath, h.app.knows); ok {
+		c.target = h.singleTarget(ref, h.table.internal+"/*", upstreamStrip)
+		c.choose(0)
+		c.path, c.rawPath = rest, raw
+		return route.Matched
+	}
+	if h.fallback != nil {
+		c.target = h.fallback
+		c.choose(0)
+		c.path, c.rawPath = r.URL.Path, r.URL.RawPath
+		return route.Matched
+	}
+	return outcome
+}
+
+func (c *call) choose(index int) {
+	c.fn = c.target.functions[index]
+	c.exchange.Function = c.fn
+	c.exchange.Timeout = c.target.timeouts[index]
+}
+
+// rewrite sets the path that the function sees of a matched trigger.
+func (c *call) rewrite(r *http.Request) {
+	how := c.target.upstreamPath
+	if how == "" {
+		how = upstreamRoot
+		if c.match.Prefix {
+			how = upstreamStrip
+		}
+	}
+	switch how {
+	case upstreamKeep:
+		c.path, c.rawPath = r.URL.Path, r.URL.RawPath
+	case upstreamStrip:
+		c.path, c.rawPath = c.match.Rest(), c.match.EscapedRest()
+	default:
+		c.path = "/"
+	}
+}
+
+// invoke makes the exchange with the function and relays the response.
+func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, c *call) error {
+	s := h.app.state
+	calls.Add(1)
+	x := &c.exchange
+	x.Executor = h.app.executor
+	x.Policy = &c.policy.Policy
+	x.Sender = s.sender(c.fn)
+	x.Values = executor.WithRequestID(r.Context(), c.requestID)
+	x.Span = spanOf(r)
+	out := c.outbound(w, r)
+	if x.Body != nil {
+		defer finishBody(w, x.Body)
+	}
+	resp, err := s.invoker.RoundTrip(out.WithContext(r.Context()), x)
+	c.headersAt = time.Now()
+	defer c.count(r)
+	if err != nil {
+		return h.refuse(w, r, c, fail(err))
+	}
+	return h.relay(w, r, c, resp)
+}
+
+// finishBody ends the request's body. Whoever reads it still waits for the
+// client, and net/http wants nobody to when the handler returns.
+func finishBody(w http.ResponseWriter, b *invoke.Body) {
+	b.Close()
+	if b.Idle() {
+		return
+	}
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now())
+	b.Wait()
+}
+
+// refuse answers a failure: by the site's error routes if it has any for this
+// one, else with the problem.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, c *call, f *failure) error {
+	c.reason, c.code = f.reason, f.status
+	countFailure(f.reason)
+	f.header(w.Header(), &c.policy.names)
+	if c.target != nil && c.target.serverTiming || h.ServerTiming {
+		c.setTiming(w.Header())
+	}
+	if f.reason == reasonClientClosed {
+		w.WriteHeader(f.status)
+		return nil
+	}
+	if err := f.handlerError(); hasErrorRoute(r, err) {
+		return err
+	}
+	h.logFailure(c, f)
+	if err := f.write(w, f.problem(c.functionName(), c.requestID, h.Debug)); err != nil && !errors.Is(err, context.Canceled) {
+		return nil // the client has left
+	}
+	return nil
+}
+
+// logFailure says in the log which part failed: what Caddy does with errors
+// that error routes answer.
+func (h *Handler) logFailure(c *call, f *failure) {
+	level := zapcore.DebugLevel
+	if f.status >= http.StatusInternalServerError {
+		level = zapcore.ErrorLevel
+	}
+	if entry := h.logger.Check(level, "request failed: "+titles[f.reason]); entry != nil {
+		entry.Write(
+			zap.String("reason", f.reason), zap.Int("status", f.status),
+			zap.String("function", c.functionName()), zap.String("trigger", c.triggerName()),
+			zap.String("address", c.exchange.Address), zap.Int("attempts", c.exchange.Attempts),
+			zap.String("request_id", c.requestID), zap.NamedError("error", f.err),
+		)
+	}
+}
+
+// setTiming writes the timing headers.
+func (c *call) setTiming(header http.Header) {
+	header["Server-Timing"] = []string{c.phases().serverTiming()}
+	cold := "false"
+	if c.exchange.Cold {
+		cold = "true"
+	}
+	header[c.policy.names.cold] = []string{cold}
+}

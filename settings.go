@@ -1,0 +1,184 @@
+package kubefaas
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/dustin/go-humanize"
+
+	"github.com/kubefaas/caddy-kubefaas/function"
+	"github.com/kubefaas/caddy-kubefaas/retry"
+)
+
+// Size is a number of bytes. In JSON it is a number, or text such as "64MiB"
+// as go-humanize reads it.
+type Size int64
+
+// UnmarshalJSON reads a number of bytes or text with a unit.
+func (s *Size) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		var text string
+		if err := json.Unmarshal(b, &text); err != nil {
+			return err
+		}
+		n, err := parseSize(text)
+		*s = n
+		return err
+	}
+	return json.Unmarshal(b, (*int64)(s))
+}
+
+func parseSize(text string) (Size, error) {
+	n, err := humanize.ParseBytes(text)
+	if err != nil {
+		return 0, fmt.Errorf("bad size %q: %w", text, err)
+	}
+	if n > 1<<62 {
+		return 0, fmt.Errorf("bad size %q: too large", text)
+	}
+	return Size(n), nil
+}
+
+// FunctionConfig is what is known of a function beside its name. A function
+// without one has the defaults.
+type FunctionConfig struct {
+	// The function's namespace. Default: `default`.
+	Namespace string `json:"namespace,omitempty"`
+
+	// The function's name.
+	Name string `json:"name"`
+
+	// The platform's identity of the function. A change forgets its addresses.
+	UID string `json:"uid,omitempty"`
+
+	// The platform's version of the function. A change forgets its addresses.
+	ResourceVersion string `json:"resource_version,omitempty"`
+
+	// How the remote executor runs it: `poolmgr`, `newdeploy` or `container`.
+	// Default: `poolmgr`.
+	ExecutorType string `json:"executor_type,omitempty"`
+
+	// How long the function may take from the request to the headers of its
+	// response. Default: `60s`.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+
+	// How many requests one address gets at once; the rest wait in order.
+	// Default: no limit.
+	Concurrency int `json:"concurrency,omitempty"`
+
+	// What the function speaks: `http` or `h2c`. Default: `http`.
+	Protocol string `json:"protocol,omitempty"`
+}
+
+// defaultFunctionTimeout is a function's timeout where neither it nor the
+// trigger has one.
+const defaultFunctionTimeout = 60 * time.Second
+
+// functionTypes are the values of executor_type.
+var functionTypes = []string{function.PoolManager, function.NewDeploy, function.Container}
+
+func (c *FunctionConfig) ref() function.Ref { return refOf(c.Namespace, c.Name) }
+
+// refOf is the reference of a namespace, which may be left out, and a name.
+func refOf(namespace, name string) function.Ref {
+	if namespace == "" {
+		namespace = function.DefaultNamespace
+	}
+	return function.Ref{Namespace: namespace, Name: name}
+}
+
+func (c *FunctionConfig) validate() error {
+	var errs []error
+	if err := c.ref().Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if c.ExecutorType != "" && !slices.Contains(functionTypes, c.ExecutorType) {
+		errs = append(errs, fmt.Errorf("executor_type: unknown function type %q: it is one of %s", c.ExecutorType, strings.Join(functionTypes, ", ")))
+	}
+	if c.Timeout < 0 {
+		errs = append(errs, fmt.Errorf("timeout: %s is negative", time.Duration(c.Timeout)))
+	}
+	if c.Concurrency < 0 {
+		errs = append(errs, fmt.Errorf("concurrency: %d is negative", c.Concurrency))
+	}
+	if c.Protocol != "" && c.Protocol != function.HTTP && c.Protocol != function.H2C {
+		errs = append(errs, fmt.Errorf("protocol: %q is neither http nor h2c", c.Protocol))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("function %s: %w", c.ref(), err)
+	}
+	return nil
+}
+
+// function is the metadata of a reference: its own or the defaults.
+func (a *App) function(ref function.Ref) *function.Function {
+	f := &function.Function{
+		Ref:          ref,
+		Revision:     a.executor.Revision(ref),
+		ExecutorType: function.PoolManager,
+		Timeout:      defaultFunctionTimeout,
+		Protocol:     function.HTTP,
+	}
+	c := a.functions[ref]
+	if c == nil {
+		return f
+	}
+	f.UID, f.ResourceVersion, f.Concurrency = c.UID, c.ResourceVersion, c.Concurrency
+	if c.ExecutorType != "" {
+		f.ExecutorType = c.ExecutorType
+	}
+	if c.Timeout != 0 {
+		f.Timeout = time.Duration(c.Timeout)
+	}
+	if c.Protocol != "" {
+		f.Protocol = c.Protocol
+	}
+	return f
+}
+
+// Retry says how requests are tried again when an address does not answer.
+type Retry struct {
+	// The first wait between two attempts. Default: `50ms`.
+	InitialInterval caddy.Duration `json:"initial_interval,omitempty"`
+
+	// What each wait is longer than the one before it. Default: `2`.
+	Multiplier float64 `json:"multiplier,omitempty"`
+
+	// How many attempts a request has. Default: `10`.
+	MaxAttempts int `json:"max_attempts,omitempty"`
+
+	// How many dial time-outs one address has before it is given up.
+	// Default: `5`.
+	AddressAttempts int `json:"address_attempts,omitempty"`
+
+	// The longest wait between two attempts. Default: `1s`.
+	MaxInterval caddy.Duration `json:"max_interval,omitempty"`
+
+	// By how much a wait is shortened or lengthened at random: 0.2 is 20 %.
+	// Default: `0.2`.
+	Jitter *float64 `json:"jitter,omitempty"`
+}
+
+func (r *Retry) policy() retry.Policy {
+	if r == nil {
+		return retry.Policy{}.WithDefaults()
+	}
+	p := retry.Policy{
+		InitialInterval: time.Duration(r.InitialInterval),
+		Multiplier:      r.Multiplier,
+		MaxAttempts:     r.MaxAttempts,
+		AddressAttempts: r.AddressAttempts,
+		MaxInterval:     time.Duration(r.MaxInterval),
+	}.WithDefaults()
+	if r.Jitter != nil {
+		p.Jitter = *r.Jitter
+	}
+	return p
+}
+
+func (r *Retry) validate() error { return r.policy().Validate() }

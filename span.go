@@ -1,0 +1,52 @@
+package kubefaas
+
+import (
+	"context"
+	"net/http"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/kubefaas/caddy-kubefaas/executor"
+	"github.com/kubefaas/caddy-kubefaas/invoke"
+)
+
+// spanOf makes spans below the one that Caddy's tracing directive has begun;
+// nil if there is none.
+func spanOf(r *http.Request) invoke.Span {
+	parent := trace.SpanFromContext(r.Context())
+	if !parent.SpanContext().IsValid() {
+		return nil
+	}
+	tracer := parent.TracerProvider().Tracer("github.com/kubefaas/caddy-kubefaas")
+	return func(ctx context.Context, name string) (context.Context, func(error)) {
+		ctx, span := tracer.Start(ctx, name)
+		return ctx, func(err error) {
+			if err != nil {
+				span.RecordError(err)
+				span.SetStatus(codes.Error, err.Error())
+			}
+			span.End()
+		}
+	}
+}
+
+// traced gives the executor's call the trace context that the request has.
+func traced(ctx context.Context) context.Context {
+	if !trace.SpanContextFromContext(ctx).IsValid() {
+		return ctx
+	}
+	header := make(http.Header)
+	otel.GetTextMapPropagator().Inject(ctx, propagation.HeaderCarrier(header))
+	if len(header) == 0 {
+		propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(header))
+	}
+	return executor.WithHeader(ctx, header)
+}
+
+// withRequestID is what an executor's call sees of a request.
+func withRequestID(r *http.Request) context.Context {
+	return executor.WithRequestID(r.Context(), r.Header.Get(requestIDHeader))
+}

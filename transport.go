@@ -1,0 +1,317 @@
+package kubefaas
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"go.uber.org/zap"
+
+	"github.com/kubefaas/caddy-kubefaas/function"
+	"github.com/kubefaas/caddy-kubefaas/invoke"
+)
+
+// Transport is a transport for `reverse_proxy` that tries again: it asks for
+// another address when one does not answer, and backs off in between. It is
+// made for `dynamic kubefaas`; with other upstreams it tries the same address
+// again.
+//
+// It takes all options of `transport http` too. Leave reverse_proxy's own
+// `lb_retries` and `lb_try_duration` unset: two loops would multiply.
+type Transport struct {
+	reverseproxy.HTTPTransport
+
+	// How to try again. Default: as the upstream source does.
+	Retry *Retry `json:"retry,omitempty"`
+
+	app    *App
+	policy *policy // nil: the source's
+	own    bool    // the HTTP transport's options are in use
+	sender invoke.Sender
+	logger *zap.Logger
+}
+
+// RetryingRoundTripper is v1.8's name for Transport.
+type RetryingRoundTripper = Transport
+
+// CaddyModule returns the Caddy module information.
+func (*Transport) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.reverse_proxy.transport.kubefaas", New: func() caddy.Module { return new(Transport) }}
+}
+
+// Provision joins the app. Without options of its own the transport uses the
+// connections that all functions share, which stay open over a reload.
+func (t *Transport) Provision(ctx caddy.Context) error {
+	t.logger = ctx.Logger()
+	app, err := ctx.App(appID)
+	if err != nil {
+		return err
+	}
+	t.app = app.(*App)
+	if t.Retry != nil {
+		t.policy = t.app.policy.withRetry(t.app, t.Retry)
+	}
+	options, err := json.Marshal(t.HTTPTransport)
+	if err != nil {
+		return err
+	}
+	t.own = !bytes.Equal(options, []byte("{}"))
+	if err := t.HTTPTransport.Provision(ctx); err != nil {
+		return err
+	}
+	if !t.own {
+		return nil
+	}
+	inner := t.HTTPTransport.Transport
+	dial := inner.DialContext
+	inner.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if conn := t.app.state.endpoints.TakeConn(addr); conn != nil {
+			return conn, nil
+		}
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, &invoke.DialError{Err: err}
+		}
+		return conn, nil
+	}
+	t.sender = invoke.NewSender(roundTripper(t.exchange))
+	return nil
+}
+
+// Validate judges the retry settings.
+func (t *Transport) Validate() error {
+	if err := t.Retry.validate(); err != nil {
+		return fmt.Errorf("retry: %w", err)
+	}
+	return nil
+}
+
+// UnmarshalCaddyfile sets up the transport. Syntax:
+//
+//	transport kubefaas {
+//		retry {
+//			...
+//		}
+//		<any option of transport http>
+//	}
+func (t *Transport) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	name := d.Token()
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	open, end := name, name
+	open.Text, end.Text = "{", "}"
+	rest := []caddyfile.Token{name, open}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if d.Val() != "retry" {
+			segment := d.NextSegment()
+			rest = append(rest, segment...)
+			end.Line = segment[len(segment)-1].Line + 1
+			continue
+		}
+		if t.Retry != nil {
+			return d.Errf("retry stands twice")
+		}
+		if err := unmarshalRetry(d, &t.Retry); err != nil {
+			return err
+		}
+	}
+	if len(rest) == 2 {
+		return nil
+	}
+	return t.HTTPTransport.UnmarshalCaddyfile(caddyfile.NewDispenser(append(rest, end)))
+}
+
+// roundTripper is a function that is an http.RoundTripper.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+// RoundTrip calls it.
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// RoundTrip brings a request of reverse_proxy to its function. What it returns
+// is not wrapped: reverse_proxy tells errors apart by their type.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	p, ok := caddyhttp.GetVar(req.Context(), proxiedVar).(*proxied)
+	if !ok {
+		p = t.unresolved(req)
+	}
+	defer p.forget()
+	if p.err != nil {
+		return t.refuse(req, p, p.err)
+	}
+	x := p.exchange
+	if t.policy != nil {
+		x.Policy = &t.policy.Policy
+	}
+	if x.Sender = t.sender; !t.own {
+		x.Sender = t.app.state.sender(x.Function)
+	}
+	// reverse_proxy has set the scheme and the Host already, and the address
+	// may change with each attempt.
+	out := req.WithContext(req.Context())
+	url := *req.URL
+	out.URL = &url
+	if out.Host == "" {
+		out.Host = req.URL.Host
+	}
+	t.SetScheme(out)
+	if req.Body != nil && req.Body != http.NoBody {
+		x.Body = invoke.NewBody(req.Body, req.ContentLength, x.Policy.MaxReplayBody)
+	}
+	calls.Add(1)
+	resp, err := t.app.state.invoker.RoundTrip(out, x)
+	if err != nil {
+		if x.Body != nil {
+			x.Body.Close()
+		}
+		return t.refuse(req, p, err)
+	}
+	if x.Body != nil {
+		resp.Body = endBody(resp.Body, x.Body)
+	}
+	return resp, nil
+}
+
+// forget makes the next attempt of reverse_proxy's own loop start anew.
+func (p *proxied) forget() { caddyhttp.SetVar(p.ctx, proxiedVar, nil) }
+
+// refuse answers a failure: by the site's error routes if it has any for this
+// one, else with the problem.
+func (t *Transport) refuse(req *http.Request, p *proxied, err error) (*http.Response, error) {
+	f := fail(err)
+	if f.reason == reasonClientClosed {
+		return nil, context.Canceled
+	}
+	countFailure(f.reason)
+	handler := f.handlerError()
+	if hasErrorRoute(req, handler) {
+		replacerOf(req).Set(placeholderPrefix+"error.reason", f.reason)
+		return nil, handler
+	}
+	name := ""
+	if p.exchange != nil {
+		name = p.exchange.Function.Ref.String()
+	}
+	if entry := t.logger.Check(zap.ErrorLevel, "request failed: "+titles[f.reason]); entry != nil {
+		entry.Write(zap.String("reason", f.reason), zap.Int("status", f.status), zap.String("function", name), zap.Error(f.err))
+	}
+	body, merr := json.Marshal(f.problem(name, req.Header.Get(requestIDHeader), false))
+	if merr != nil {
+		return nil, merr
+	}
+	header := http.Header{"Content-Type": {"application/problem+json"}, "Cache-Control": {"no-store"}}
+	f.header(header, &t.app.policy.names)
+	return &http.Response{
+		StatusCode: f.status, Status: http.StatusText(f.status),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: header, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
+		Request: req,
+	}, nil
+}
+
+// exchange makes one exchange by the HTTP transport, at the address that the
+// attempt has: reverse_proxy's dial info would lead to the first one's.
+func (t *Transport) exchange(req *http.Request) (*http.Response, error) {
+	if info, ok := reverseproxy.GetDialInfo(req.Context()); ok {
+		host, port, err := net.SplitHostPort(req.URL.Host)
+		if err != nil {
+			return nil, err
+		}
+		info.Address, info.Host, info.Port = req.URL.Host, host, port
+		req = req.WithContext(context.WithValue(req.Context(), dialInfoKey, info))
+	}
+	return t.HTTPTransport.RoundTrip(req)
+}
+
+// dialInfoKey is where reverse_proxy keeps what GetDialInfo gives.
+const dialInfoKey = caddy.CtxKey("reverse_proxy.dial_info")
+
+// unresolved is a request whose upstream is not of this module's source: it
+// has an address already, and nobody to ask for another.
+func (t *Transport) unresolved(req *http.Request) *proxied {
+	addr := req.URL.Host
+	fn := t.app.function(refOf("", "upstream"))
+	bare := *fn
+	bare.Revision = "upstream " + addr
+	policy := t.app.policy
+	if t.policy != nil {
+		policy = t.policy
+	}
+	return &proxied{ctx: req.Context(), policy: policy, exchange: &invoke.Exchange{
+		Function: &bare, Executor: fixed(addr), Policy: &policy.Policy, Timeout: fn.Timeout, Values: req.Context(),
+	}}
+}
+
+// endBody ends the request's body with the response's.
+func endBody(resp io.ReadCloser, body *invoke.Body) io.ReadCloser {
+	if rwc, ok := resp.(io.ReadWriteCloser); ok {
+		return &endingConn{ReadWriteCloser: rwc, body: body}
+	}
+	return &ending{ReadCloser: resp, body: body}
+}
+
+type ending struct {
+	io.ReadCloser
+	body *invoke.Body
+}
+
+// Close closes both.
+func (e *ending) Close() error {
+	e.body.Close()
+	return e.ReadCloser.Close()
+}
+
+type endingConn struct {
+	io.ReadWriteCloser
+	body *invoke.Body
+}
+
+// Close closes both.
+func (e *endingConn) Close() error {
+	e.body.Close()
+	return e.ReadWriteCloser.Close()
+}
+
+// CloseWrite passes the end of one direction on.
+func (e *endingConn) CloseWrite() error {
+	if err := closeWrite(e.ReadWriteCloser); !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil
+}
+
+// fixed is an executor of one address.
+type fixed string
+
+// Addresses gives it.
+func (f fixed) Addresses(context.Context, *function.Function) ([]string, error) {
+	return []string{string(f)}, nil
+}
+
+// Cleanup closes the connections that are this transport's own.
+func (t *Transport) Cleanup() error {
+	if t.HTTPTransport.Transport == nil {
+		return nil
+	}
+	return t.HTTPTransport.Cleanup()
+}
+
+// Interface guards
+var (
+	_ http.RoundTripper         = (*Transport)(nil)
+	_ caddy.Provisioner         = (*Transport)(nil)
+	_ caddy.Validator           = (*Transport)(nil)
+	_ caddy.CleanerUpper        = (*Transport)(nil)
+	_ caddyfile.Unmarshaler     = (*Transport)(nil)
+	_ reverseproxy.TLSTransport = (*Transport)(nil)
+)

@@ -1,0 +1,189 @@
+package kubefaas
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"go.uber.org/zap"
+
+	"github.com/kubefaas/caddy-kubefaas/function"
+	"github.com/kubefaas/caddy-kubefaas/invoke"
+)
+
+// Upstreams is a source of upstreams for `reverse_proxy`: the address of one
+// function, started if need be.
+//
+// With `transport kubefaas` beside it, a function that cannot be had is
+// answered with its own status and reason. With another transport it is a 503,
+// since `reverse_proxy` does not tell the client what a source says.
+type Upstreams struct {
+	// The function. Placeholders of the request are allowed.
+	Function FunctionRef `json:"function"`
+
+	// How to try again. Default: as the app does.
+	Retry *Retry `json:"retry,omitempty"`
+
+	app    *App
+	policy *policy
+	fixed  *function.Function // nil if the function depends on the request
+	proxy  *reverseproxy.Handler
+	logger *zap.Logger
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Upstreams) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.reverse_proxy.upstreams.kubefaas", New: func() caddy.Module { return new(Upstreams) }}
+}
+
+// Provision joins the app.
+func (u *Upstreams) Provision(ctx caddy.Context) error {
+	u.logger = ctx.Logger()
+	app, err := ctx.App(appID)
+	if err != nil {
+		return err
+	}
+	u.app = app.(*App)
+	u.policy = u.app.policy.withRetry(u.app, u.Retry)
+	for _, parent := range ctx.Modules() {
+		if proxy, ok := parent.(*reverseproxy.Handler); ok {
+			u.proxy = proxy
+		}
+	}
+	if !u.Function.hasPlaceholder() {
+		u.fixed = u.app.function(refOf(u.Function.Namespace, u.Function.Name))
+		u.app.known[u.fixed.Ref] = true
+	}
+	return nil
+}
+
+// Validate judges the function's name and the retry settings.
+func (u *Upstreams) Validate() error {
+	if u.fixed != nil {
+		if err := u.fixed.Ref.Validate(); err != nil {
+			return fmt.Errorf("function: %w", err)
+		}
+	}
+	if err := u.Retry.validate(); err != nil {
+		return fmt.Errorf("retry: %w", err)
+	}
+	return nil
+}
+
+// UnmarshalCaddyfile sets up the source. Syntax:
+//
+//	dynamic kubefaas [<namespace>/]<function> {
+//		retry {
+//			...
+//		}
+//	}
+func (u *Upstreams) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	args := d.RemainingArgs()
+	if len(args) != 1 {
+		return d.ArgErr()
+	}
+	u.Function = splitRef(args[0])
+	if !u.Function.hasPlaceholder() {
+		if _, err := parseFunctionRef(args[0]); err != nil {
+			return d.WrapErr(err)
+		}
+	}
+	return parseBlock(d, words{
+		"retry": func(d *caddyfile.Dispenser) error { return unmarshalRetry(d, &u.Retry) },
+	})
+}
+
+// proxiedVar is the request variable in which the source leaves the exchange
+// for the transport.
+const proxiedVar = "kubefaas.proxied"
+
+// proxied is a request to a function through reverse_proxy.
+type proxied struct {
+	exchange *invoke.Exchange
+	policy   *policy
+	ctx      context.Context
+	err      error // why there is no address
+}
+
+// nowhere stands for an address that there is not, for a transport that knows
+// why. Nothing listens on port 0.
+const nowhere = "127.0.0.1:0"
+
+// GetUpstreams gives the function's address. It waits until there is one.
+func (u *Upstreams) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, error) {
+	if before, ok := caddyhttp.GetVar(r.Context(), proxiedVar).(*proxied); ok {
+		before.release() // reverse_proxy tries again by itself
+	}
+	p := &proxied{policy: u.policy, ctx: r.Context()}
+	fn, err := u.function(r)
+	if err == nil {
+		p.exchange = &invoke.Exchange{
+			Function: fn, Executor: u.app.executor, Policy: &u.policy.Policy, Timeout: fn.Timeout,
+			Values: withRequestID(r), Span: spanOf(r),
+		}
+		p.exchange.Lease, err = u.app.state.invoker.Acquire(r.Context(), p.exchange)
+	}
+	_, ours := u.transport()
+	if err != nil {
+		if !ours {
+			countFailure(fail(err).reason)
+			return nil, err
+		}
+		p.err = err
+		caddyhttp.SetVar(r.Context(), proxiedVar, p)
+		return []*reverseproxy.Upstream{{Dial: nowhere}}, nil
+	}
+	caddyhttp.SetVar(r.Context(), proxiedVar, p)
+	if !ours {
+		// Nobody else says when the request has ended.
+		p.exchange.Lease.Responding()
+		context.AfterFunc(r.Context(), p.release)
+	}
+	return []*reverseproxy.Upstream{{Dial: p.exchange.Lease.Address()}}, nil
+}
+
+// release gives the address back.
+func (p *proxied) release() {
+	if p.exchange != nil && p.exchange.Lease != nil {
+		p.exchange.Lease.Release()
+	}
+}
+
+// transport is the proxy's, if it is this module's.
+func (u *Upstreams) transport() (*Transport, bool) {
+	if u.proxy == nil {
+		return nil, false
+	}
+	t, ok := u.proxy.Transport.(*Transport)
+	return t, ok
+}
+
+// function is the function that a request is for.
+func (u *Upstreams) function(r *http.Request) (*function.Function, error) {
+	if u.fixed != nil {
+		return u.fixed, nil
+	}
+	repl := replacerOf(r)
+	ref := refOf(repl.ReplaceAll(u.Function.Namespace, ""), repl.ReplaceAll(u.Function.Name, ""))
+	if namespace, name, ok := strings.Cut(ref.Name, "/"); ok && u.Function.Namespace == "" {
+		ref = refOf(namespace, name)
+	}
+	if err := ref.Validate(); err != nil {
+		return nil, &failure{status: http.StatusBadGateway, reason: reasonNoFunction, err: fmt.Errorf("function: %w", err)}
+	}
+	return u.app.function(ref), nil
+}
+
+// Interface guards
+var (
+	_ reverseproxy.UpstreamSource = (*Upstreams)(nil)
+	_ caddy.Provisioner           = (*Upstreams)(nil)
+	_ caddy.Validator             = (*Upstreams)(nil)
+	_ caddyfile.Unmarshaler       = (*Upstreams)(nil)
+)
