@@ -1,0 +1,3 @@
+package caddytest
+
+import _ "github.com/kubefaas/caddy-kubefaas" // what all of this is for
