@@ -54,7 +54,7 @@ func (e *entry) pick() *address {
 
 // install makes an address known. One that is known already stays what it is.
 func (e *entry) install(host string, extra bool, p Phases, now time.Time) *address {
-	if i := e.index(host); i >= 0 {
+	if i := e.index(host); i >= 0 { // two flights found it
 		return e.addrs[i]
 	}
 	e.serial++

@@ -88,6 +88,7 @@ func (e *entry) invalidate(why error, match func(*address) bool) bool {
 	e.mu.Lock()
 	dropped := e.drop(match)
 	if len(dropped) > 0 {
+		e.expires = time.Time{} // the addresses that are left may not be all: ask soon
 		e.settle(time.Now())
 	}
 	e.mu.Unlock()

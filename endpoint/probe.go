@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// firstPause and lastPause are what lies between two dials of an address
-	// that does not listen yet; each pause is half as long again as the one
-	// before.
+	// firstPause and lastPause are what lies between the beginnings of two
+	// dials of an address that does not listen yet; each pause is half as
+	// long again as the one before.
 	firstPause = 5 * time.Millisecond
 	lastPause  = 50 * time.Millisecond
 )
@@ -49,6 +49,7 @@ func (f *flight) probe(addr string, since time.Time) *probe {
 func (f *flight) dial(ctx context.Context, pr *probe) {
 	pause, timeouts, refused := firstPause, 0, false
 	for {
+		next := time.Now().Add(pause)
 		dctx, cancel := context.WithTimeout(ctx, f.call.Settings.dialTimeout(timeouts+1))
 		conn, err := f.e.pool.dial(dctx, pr.addr)
 		cancel()
@@ -70,7 +71,7 @@ func (f *flight) dial(ctx context.Context, pr *probe) {
 			refused = true
 			f.tell(ctx, dialed{pr, nil, false})
 		}
-		if !sleep(ctx, pause) {
+		if !sleep(ctx, time.Until(next)) {
 			return
 		}
 		pause = min(pause*3/2, lastPause)

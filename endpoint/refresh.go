@@ -105,6 +105,7 @@ func (f *flight) renewed(answer []string, now time.Time) []*address {
 	ttl := f.call.Settings.ttl()
 	e.refresh = nil
 	e.expires = now.Add(ttl)
+	e.refreshAfter = now.Add(memory) // however often an address is invalidated
 	return e.drop(func(a *address) bool {
 		if a.extra && (a.inFlight > 0 || now.Sub(a.lastUsed) < ttl) {
 			return false

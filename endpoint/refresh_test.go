@@ -258,3 +258,25 @@ func TestAnAddressUnusedForVeryLongIsNotTrusted(t *testing.T) {
 		equal(t, "cached", l.Cached, false)
 	})
 }
+
+func TestAnInvalidatedAddressIsReplacedWhileTheOthersServe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld().always("a:1", "b:1")
+		p := w.pool(t)
+		get(t, p, w.call()).Release()
+		synctest.Wait()
+		w.always("b:1", "c:1")
+		p.Invalidate(hello.Key(), "a:1")
+		l := get(t, p, w.call())
+		equal(t, "address", l.Address(), "b:1")
+		l.Release()
+		synctest.Wait()
+		equal(t, "addresses", hosts(p), "b:1 c:1")
+		for range 100 { // one that is found to listen and does not serve
+			p.Invalidate(hello.Key(), "c:1")
+			get(t, p, w.call()).Release()
+			time.Sleep(20 * time.Millisecond)
+		}
+		between(t, "executor calls in 2 s", w.called(), 3, 5)
+	})
+}

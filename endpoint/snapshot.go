@@ -80,7 +80,8 @@ func (a *address) used(now time.Time) time.Time {
 
 // Use returns how many requests are on an address of a function, whether or
 // not it gets new ones, and when it was last used; the zero time if it is not
-// known. An executor that stops idle instances asks this first.
+// known. An executor that stops idle instances calls Invalidate, so that no
+// request can come between, and then this.
 func (p *Pool) Use(key function.Key, addr string) (inFlight int, lastUsed time.Time) {
 	e := p.known(key)
 	if e == nil {
