@@ -53,6 +53,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 			b.Run(kind.name+"/"+rt.name, func(b *testing.B) {
 				b.ReportAllocs()
 				defer reportCPU(b)()
+				b.SetParallelism(32) // 64 connections on two cores
 				b.RunParallel(func(pb *testing.PB) {
 					buf := make([]byte, 32<<10)
 					body := bytes.NewReader(kind.body)

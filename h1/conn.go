@@ -25,11 +25,11 @@ var longAgo = time.Unix(1, 0)
 // conn is one connection with its read buffer. Between get and put it belongs to
 // one exchange.
 type conn struct {
-	nc    net.Conn
-	br    *bufio.Reader // reads through conn.Read
-	probe func() bool   // nil where there is no way to tell
-	addr  string
-	home  *addrConns // set by the pool
+	nc   net.Conn
+	br   *bufio.Reader // reads through conn.Read
+	line *line         // nil without a file descriptor
+	addr string
+	home *addrConns // set by the pool
 
 	reused    bool
 	idleSince time.Time // guarded by the pool's lock while idle
@@ -44,13 +44,10 @@ type conn struct {
 }
 
 func newConn(nc net.Conn, addr string) *conn {
-	c := &conn{nc: nc, addr: addr, probe: newProbe(nc)}
+	c := &conn{nc: nc, addr: addr, line: newLine(nc)}
 	c.br = bufio.NewReaderSize(c, readBufferSize)
 	return c
 }
-
-// alive reports whether an idle connection may be used again.
-func (c *conn) alive() bool { return c.probe == nil || c.probe() }
 
 // begin ties the connection to a request's context.
 func (c *conn) begin(ctx context.Context, now time.Time) {

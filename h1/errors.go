@@ -16,6 +16,10 @@ var (
 	// Transport.MaxHeaderBytes.
 	ErrHeadTooLong = errors.New("response head too long")
 
+	// errIdleEnded is the cause in an *Error when a kept connection had ended, or had
+	// sent something, before the request was written.
+	errIdleEnded = errors.New("the connection ended while it was idle")
+
 	errBodyNotSent = errors.New("request body not sent: final response before 100 Continue")
 )
 

@@ -68,29 +68,40 @@ func (x *exchange) try(c *conn, w *writer) (*http.Response, error) {
 }
 
 // send writes the request: all of it if its body is at hand, otherwise the head,
-// and a goroutine sends the rest.
-func (x *exchange) send(w *writer) (err error) {
-	if x.body == nil {
-		err = w.flush()
-		x.wroteRequest(err)
-		return err
-	}
-	if !x.expect && !x.chunked && x.length <= inlineLimit && inMemory(x.body) {
-		if int64(len(w.buf))+x.length > unwatchedLimit {
-			x.c.watch()
+// and a goroutine sends the rest. It does nothing on a kept connection that has ended.
+func (x *exchange) send(w *writer) error {
+	c := x.c
+	if x.body == nil || !x.expect && !x.chunked && x.length <= inlineLimit && inMemory(x.body) {
+		if done, err := c.line.ask(x, w); done {
+			return err
 		}
-		err = x.writeBody(w)
-		x.closeRequestBody()
-		x.wroteRequest(err)
-		return err
+		return x.sendWhole(w)
 	}
-	x.c.watch()
-	if err = w.flush(); err != nil {
+	if c.reused && !c.line.alive() {
+		return errIdleEnded
+	}
+	c.watch()
+	if err := w.flush(); err != nil {
 		x.wroteRequest(err)
 		return err
 	}
 	x.startUpload(w)
 	return nil
+}
+
+// sendWhole writes the head and a body that is at hand.
+func (x *exchange) sendWhole(w *writer) (err error) {
+	if x.body == nil {
+		err = w.flush()
+	} else {
+		if int64(len(w.buf))+x.length > unwatchedLimit {
+			x.c.watch()
+		}
+		err = x.writeBody(w)
+		x.closeRequestBody()
+	}
+	x.wroteRequest(err)
+	return err
 }
 
 // receive reads up to the final response's head.

@@ -25,14 +25,15 @@ type addrConns struct {
 	dropped bool    // invalidated: what is in use is closed when it comes back
 }
 
-// get takes an idle connection that is still alive, or returns nil.
+// get takes an idle connection, or returns nil. Whether it is still alive is seen when
+// a request is sent.
 func (p *pool) get(addr string, now time.Time, keep time.Duration) *conn {
 	for {
 		c := p.pop(addr)
 		if c == nil {
 			return nil
 		}
-		if now.Sub(c.idleSince) < keep && c.alive() {
+		if now.Sub(c.idleSince) < keep {
 			return c
 		}
 		c.close()
