@@ -17,6 +17,8 @@ require (
 	golang.org/x/sys v0.48.0
 )
 
+require github.com/mattn/go-shellwords v1.0.12 // indirect
+
 require (
 	cel.dev/cel-go v0.32.0 // indirect
 	cel.dev/expr v0.25.3 // indirect

@@ -10,7 +10,7 @@ import (
 )
 
 // outbound is the request as the function gets it, but for its address.
-func (c *call) outbound(w http.ResponseWriter, r *http.Request) *http.Request {
+func (c *call) outbound(r *http.Request) *http.Request {
 	names := &c.policy.names
 	header := outboundHeader(r, names)
 	setForwarded(header, r)

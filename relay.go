@@ -7,12 +7,9 @@ import (
 	"net/textproto"
 	"strings"
 	"sync"
-	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
-
-	"github.com/kubefaas/caddy-kubefaas/invoke"
 )
 
 // copyBuffers are for relaying response bodies.
@@ -135,6 +132,10 @@ func copyResponseHeader(dst, src http.Header) {
 		if name == requestIDHeader {
 			continue // the client has its own already
 		}
+		if name == "Server" {
+			dst[name] = values // the function's, not Caddy's beside it
+			continue
+		}
 		dst[name] = append(dst[name], values...)
 	}
 }
@@ -169,72 +170,3 @@ func writeTrailers(w http.ResponseWriter, rc *http.ResponseController, trailer h
 		header[prefix+name] = append(header[prefix+name], values...)
 	}
 }
-
-// deadlined is a body whose reads can be given a deadline without a timer.
-type deadlined interface{ SetReadDeadline(time.Time) error }
-
-// streamBound ends a response that is silent, or lasts, for too long.
-type streamBound struct {
-	body   io.ReadCloser
-	idle   time.Duration
-	timer  *time.Timer
-	total  *time.Timer
-	reason chan error
-}
-
-// errStreamIdle and errStreamDuration are why a response was ended.
-var (
-	errStreamIdle     = errors.New("no byte within stream_idle_timeout")
-	errStreamDuration = errors.New("it lasted longer than stream_max_duration")
-)
-
-// firstRead is how long a body is read without a timer: most responses are
-// there at once.
-func newStreamBound(body io.ReadCloser, idle, longest time.Duration) *streamBound {
-	b := &streamBound{body: body, idle: idle, reason: make(chan error, 1)}
-	if longest > 0 {
-		b.total = time.AfterFunc(longest, func() { b.end(errStreamDuration) })
-	}
-	return b
-}
-
-func (b *streamBound) end(why error) {
-	select {
-	case b.reason <- why:
-	default:
-	}
-	_ = b.body.Close()
-}
-
-// reading starts the clock for the next read.
-func (b *streamBound) reading() {
-	if b.timer == nil {
-		b.timer = time.AfterFunc(b.idle, func() { b.end(errStreamIdle) })
-		return
-	}
-	b.timer.Reset(b.idle)
-}
-
-// waited stops the clock while the client takes what was read.
-func (b *streamBound) waited() { b.timer.Stop() }
-
-func (b *streamBound) stop() {
-	if b.timer != nil {
-		b.timer.Stop()
-	}
-	if b.total != nil {
-		b.total.Stop()
-	}
-}
-
-// cause is why reading failed: the bound that ended it, or the read's error.
-func (b *streamBound) cause(err error) error {
-	select {
-	case why := <-b.reason:
-		return why
-	default:
-		return err
-	}
-}
-
-var _ = invoke.ErrFunctionTimeout

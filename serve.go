@@ -112,8 +112,9 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, c *call) error 
 	x.Sender = s.sender(c.fn)
 	x.Values = executor.WithRequestID(r.Context(), c.requestID)
 	x.Span = spanOf(r)
-	out := c.outbound(w, r)
+	out := c.outbound(r)
 	if x.Body != nil {
+		x.Watch = watchClient(r)
 		defer finishBody(w, x.Body)
 	}
 	resp, err := s.invoker.RoundTrip(out.WithContext(r.Context()), x)

@@ -38,7 +38,8 @@ type state struct {
 	h2c       *http.Transport
 	senders   struct{ http, h2c invoke.Sender }
 	taps      *tapper
-	logger    *zap.Logger
+	log       liveLog
+	logger    *zap.Logger // writes to log
 	// handover are connections that found a local program ready, by address,
 	// for the readiness probe to take instead of dialling once more.
 	handover sync.Map
@@ -79,7 +80,9 @@ func currentState() *state {
 const functionIdle = 4 * time.Second
 
 func newState(logger *zap.Logger) *state {
-	s := &state{logger: logger}
+	s := new(state)
+	s.log.set(logger)
+	s.logger = s.log.logger(appID)
 	s.endpoints = endpoint.New(endpoint.Options{Dial: s.probe, Events: s.events()})
 	s.invoker = &invoke.Invoker{Endpoints: s.endpoints, Held: new(invoke.Budget), Attempted: countAttempt}
 	dial := s.invoker.Dialer()
@@ -87,7 +90,7 @@ func newState(logger *zap.Logger) *state {
 	s.h2c = h2cTransport(dial)
 	s.senders.http = invoke.NewH1Sender(s.http)
 	s.senders.h2c = invoke.NewSender(s.h2c)
-	s.taps = newTapper(s.endpoints, logger)
+	s.taps = newTapper(s.endpoints, s.logger)
 	return s
 }
 
@@ -145,6 +148,7 @@ func (s *state) watch(a *App) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.active = append(s.active, a)
+	s.log.set(a.logger)
 }
 
 // current is the configuration that was started last; nil if there is none.
@@ -163,6 +167,9 @@ func (s *state) unwatch(a *App) {
 	s.mu.Lock()
 	s.active = slices.DeleteFunc(s.active, func(b *App) bool { return a == b })
 	apps := slices.Clone(s.active)
+	if len(apps) > 0 {
+		s.log.set(apps[len(apps)-1].logger)
+	}
 	s.mu.Unlock()
 	s.endpoints.Prune(func(key function.Key) bool {
 		for _, app := range apps {
@@ -216,6 +223,11 @@ func (s *state) events() endpoint.Events {
 				zap.Duration("start", p.Start), zap.Duration("dial", p.Dial), zap.Duration("total", p.Start+p.Dial))
 		},
 		Changed: func(fn *function.Function, old, now []string) {
+			for _, addr := range old {
+				if !slices.Contains(now, addr) {
+					s.taps.release(fn, addr)
+				}
+			}
 			s.logger.Info("function's address changed", name(fn), zap.Strings("from", old), zap.Strings("to", now))
 		},
 		Invalidated: func(fn *function.Function, addr string, why error) {

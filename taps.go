@@ -145,11 +145,40 @@ func (t *tapper) report(err error, taps int) {
 	say("the executor was not told which addresses are in use", zap.Int("taps", taps), zap.Int("failed_in_a_row", t.failures), zap.Error(err))
 }
 
-// release tells an executor that counts requests that an address is not used
-// any more.
+// untapTimeout bounds one call of release.
+const untapTimeout = 3 * time.Second
+
+// release tells the executor that gave an address that the router does not use
+// it any more. Only one that keeps a pool of instances wants to know.
 func (t *tapper) release(fn *function.Function, addr string) {
-	_ = addr
-	_ = fn
+	if fn.ExecutorType != function.PoolManager {
+		return
+	}
+	to := t.untapperOf(fn)
+	if to == nil {
+		return
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), untapTimeout)
+		defer cancel()
+		if err := to.Untap(ctx, executor.Tap{Function: fn, Address: addr}); err != nil {
+			t.logger.Debug("the executor was not told that an address is not used any more",
+				zap.String("function", fn.Ref.String()), zap.String("address", addr), zap.Error(err))
+		}
+	}()
+}
+
+// untapperOf is the executor that gave a function's addresses, if it is still
+// configured and wants to know.
+func (t *tapper) untapperOf(fn *function.Function) executor.Untapper {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for app := range t.intervals {
+		if shared, ok := app.executor.(interface{ Client() *executor.Client }); ok && app.executor.Revision(fn.Ref) == fn.Revision {
+			return shared.Client()
+		}
+	}
+	return nil
 }
 
 // tapperOf is what an executor is told by, the same for all configurations
