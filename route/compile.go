@@ -29,7 +29,7 @@ type Table struct {
 // first ten.
 func Compile(triggers []Trigger) (*Table, error) {
 	var errs []error
-	parse := make(parser)
+	parse := newParser()
 	entries := make([]entry, len(triggers))
 	hosts := make(map[string][]*entry)
 	for i := range triggers {
@@ -72,7 +72,7 @@ func label(t *Trigger) string {
 
 // compile fills in an entry and returns the keys of its hosts; no host is the
 // empty key.
-func (e *entry) compile(t *Trigger, parse parser) (keys []string, err error) {
+func (e *entry) compile(t *Trigger, parse *parser) (keys []string, err error) {
 	e.Trigger = *t
 	if e.pattern, err = parse.pattern(t.Path); err != nil {
 		return nil, fmt.Errorf("path %q: %w", t.Path, err)

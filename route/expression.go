@@ -2,11 +2,11 @@ package route
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"regexp"
 	"regexp/syntax"
 	"strings"
+	"sync"
 )
 
 // matcher is a regular expression for one place of a pattern. The names of the
@@ -18,29 +18,59 @@ type matcher struct {
 	source string
 	// literal is the number of bytes of literal text around the variables.
 	literal int
-	// re is the expression anchored at both ends.
-	re *regexp.Regexp
-	// prog finds where the expression may end; nil if it cannot match '/' and
-	// so never leaves its segment.
+	// spans is set if the expression may match more than one segment: if it
+	// can match a '/'.
+	spans bool
+
+	// re and prog are made when a request first gets here: compiled, an
+	// expression takes some 3 kB, and 100,000 of them seconds.
+	once sync.Once
+	re   *regexp.Regexp
 	prog *syntax.Prog
 }
+
+// regexp is the expression anchored at both ends.
+func (x *matcher) regexp() *regexp.Regexp {
+	x.once.Do(x.compile)
+	return x.re
+}
+
+// program is the expression for a simulation.
+func (x *matcher) program() *syntax.Prog {
+	x.once.Do(x.compile)
+	return x.prog
+}
+
+// compile compiles what the parser has parsed without an error.
+func (x *matcher) compile() {
+	x.re = regexp.MustCompile(anchored(x.expr))
+	if !x.spans {
+		return
+	}
+	tree, err := syntax.Parse(x.expr, syntax.Perl)
+	if err == nil {
+		x.prog, err = syntax.Compile(tree.Simplify())
+	}
+	if err != nil {
+		panic(fmt.Sprintf("route: expression %q, which was parsed before: %v", x.expr, err))
+	}
+}
+
+func anchored(expr string) string { return `\A(?:` + expr + `)\z` }
 
 // compare orders two expressions in one place: see the package's doc.
 func (x *matcher) compare(o *matcher) int {
 	if x == o {
 		return 0
 	}
-	if x.spans() != o.spans() {
-		if x.spans() {
+	if x.spans != o.spans {
+		if x.spans {
 			return 1
 		}
 		return -1
 	}
 	return cmp.Or(cmp.Compare(o.literal, x.literal), strings.Compare(x.expr, o.expr))
 }
-
-// spans reports whether the expression may match more than one segment.
-func (x *matcher) spans() bool { return x.prog != nil }
 
 // piece is literal text (name empty), or a variable and its expression.
 type piece struct {
@@ -49,7 +79,7 @@ type piece struct {
 
 // mixed parses a segment that holds at least one variable beside literal text,
 // other variables or an expression.
-func (p parser) mixed(part string) (segment, error) {
+func (p *parser) mixed(part string) (segment, error) {
 	pieces, err := splitSegment(part)
 	if err != nil {
 		return segment{}, err
@@ -65,12 +95,12 @@ func (p parser) mixed(part string) (segment, error) {
 		v := capture{name: pc.name, group: groups + 1}
 		groups++
 		if pc.expr != "" {
-			tree, err := syntax.Parse(pc.expr, syntax.Perl)
+			parsed, err := p.parse(pc.expr)
 			if err != nil {
 				return segment{}, fmt.Errorf("variable {%s}: %w", pc.name, err)
 			}
-			groups += tree.MaxCap()
-			spans = spans || matchesSlash(tree)
+			groups += parsed.groups
+			spans = spans || parsed.slash
 		}
 		seg.vars = append(seg.vars, v)
 	}
@@ -136,26 +166,36 @@ func join(pieces []piece, spans bool) string {
 }
 
 // matcher returns the matcher of an expression, the same one for the same text.
-func (p parser) matcher(source, expr string, literalLen int, spans bool) (*matcher, error) {
-	if x := p[expr]; x != nil {
+func (p *parser) matcher(source, expr string, literalLen int, spans bool) (*matcher, error) {
+	if x := p.matchers[expr]; x != nil {
 		return x, nil
 	}
-	re, err := regexp.Compile(`\A(?:` + expr + `)\z`)
-	if err != nil {
+	if _, err := syntax.Parse(anchored(expr), syntax.Perl); err != nil {
 		return nil, err
 	}
-	x := &matcher{source: source, expr: expr, literal: literalLen, re: re}
-	if spans {
-		tree, err := syntax.Parse(expr, syntax.Perl)
-		if err != nil {
-			return nil, err
-		}
-		if x.prog, err = syntax.Compile(tree.Simplify()); err != nil {
-			return nil, errors.Join(errors.New("compiling the expression"), err)
-		}
-	}
-	p[expr] = x
+	x := &matcher{source: source, expr: expr, literal: literalLen, spans: spans}
+	p.matchers[expr] = x
 	return x, nil
+}
+
+// parsed is what is to know of a variable's own expression: its groups, and
+// whether it can match a '/'.
+type parsed struct {
+	groups int
+	slash  bool
+}
+
+// parse parses a variable's own expression.
+func (p *parser) parse(expr string) (parsed, error) {
+	if known, ok := p.parsed[expr]; ok {
+		return known, nil
+	}
+	tree, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return parsed{}, err
+	}
+	p.parsed[expr] = parsed{tree.MaxCap(), matchesSlash(tree)}
+	return p.parsed[expr], nil
 }
 
 // matchesSlash reports whether some text that the expression matches may hold a

@@ -83,8 +83,11 @@ func (t *Table) match(q *Request, s *search) Outcome {
 	if !s.path.set(q) {
 		return NoRoute
 	}
-	var buf [maxHost]byte
-	host := appendHost(buf[:0], q.Host)
+	var host []byte
+	if len(t.exact)+len(t.wildcard) > 0 {
+		var buf [maxHost]byte
+		host = appendHost(buf[:0], q.Host)
+	}
 	if t.search(s, host) {
 		return Matched
 	}

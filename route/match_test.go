@@ -1,6 +1,9 @@
 package route
 
-import "testing"
+import (
+	"sync"
+	"testing"
+)
 
 // group is triggers, and what becomes of requests to them.
 type group struct {
@@ -281,32 +284,20 @@ func TestMatchTellsHostPickerAndVariables(t *testing.T) {
 	}
 }
 
-func TestMatchAllocations(t *testing.T) {
-	table := mustCompile(t, lines("exact - - /a/b", "prefix - - /p/*", "var - - /v/{x}/{y}", "num - - /n/{x:[0-9]+}", "host - *.test /h", "mixed - - /m/{x}.json"))
-	for kind, c := range map[string]struct {
-		request string
-		want    float64
-	}{
-		"exact":               {"GET example.com:80 /a/b", 0},
-		"prefix":              {"GET example.com /p/x/y", 0},
-		"miss":                {"GET example.com /none/x", 0},
-		"wildcard host":       {"GET A.TEST:80 /h", 0},
-		"variable":            {"GET example.com /v/1/2", 0},
-		"encoded slash":       {"GET example.com /v/1%2F2/3", 0},
-		"expression":          {"GET example.com /n/12", 0},
-		"variable and text":   {"GET example.com /m/x.json", 1},
-		"prefix, escaped way": {"GET example.com /p/x%2Fy", 0},
-	} {
-		q := request(t, c.request)
-		var m Match
-		if got := testing.AllocsPerRun(100, func() { table.Match(q, &m) }); got > c.want {
-			t.Errorf("%s, Match used again: %v allocations, want at most %v", kind, got, c.want)
-		}
-		if got := testing.AllocsPerRun(100, func() {
-			var fresh Match
-			table.Match(q, &fresh)
-		}); got > c.want+1 {
-			t.Errorf("%s, new Match: %v allocations, want at most %v", kind, got, c.want+1)
-		}
+func TestMatchIsSafeForConcurrentUse(t *testing.T) {
+	table := mustCompile(t, lines("num - - /n/{x:[0-9]+}", "path - - /p/{x:.+}/e", "text - - /{x}.json", "h - *.test /h"))
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			var m Match
+			for range 100 {
+				for _, c := range [][2]string{{"/n/1", "num x=1"}, {"/p/a/b/e", "path x=a/b"}, {"/a.json", "text x=a"}, {"/h", "h"}} {
+					if got := describe(table.Match(Request{Host: "a.test", Method: "GET", Path: c[0]}, &m), &m); got != c[1] {
+						t.Errorf("%s: got %s, want %s", c[0], got, c[1])
+					}
+				}
+			}
+		})
 	}
+	wg.Wait()
 }

@@ -1,7 +1,6 @@
 package route
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -150,25 +149,4 @@ func isToken(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-// check says what is wrong with the sticky source.
-func (s Sticky) check() error {
-	switch s.Source {
-	case "", StickyClientIP:
-		if s.Name != "" {
-			return fmt.Errorf("sticky %s takes no name, not %q", s.Source, s.Name)
-		}
-	case StickyCookie, StickyHeader:
-		if !isToken(s.Name) {
-			return fmt.Errorf("sticky %s: %q is not the name of a %s", s.Source, s.Name, s.Source)
-		}
-	case StickyQuery:
-		if s.Name == "" {
-			return errors.New("sticky query has no name")
-		}
-	default:
-		return fmt.Errorf("sticky %q: it is cookie, header, query or client_ip", s.Source)
-	}
-	return nil
 }

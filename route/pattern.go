@@ -45,7 +45,14 @@ type pattern struct {
 }
 
 // parser parses patterns and shares the expressions between them.
-type parser map[string]*matcher
+type parser struct {
+	matchers map[string]*matcher
+	parsed   map[string]parsed
+}
+
+func newParser() *parser {
+	return &parser{make(map[string]*matcher), make(map[string]parsed)}
+}
 
 var (
 	errRelative = errors.New("the path does not begin with '/'")
@@ -53,7 +60,7 @@ var (
 )
 
 // pattern parses a path pattern.
-func (p parser) pattern(s string) (pattern, error) {
+func (p *parser) pattern(s string) (pattern, error) {
 	if !strings.HasPrefix(s, "/") {
 		return pattern{}, errRelative
 	}
@@ -138,7 +145,7 @@ func closing(s string, open int) (int, error) {
 }
 
 // segment parses what stands between two '/'.
-func (p parser) segment(part string) (segment, error) {
+func (p *parser) segment(part string) (segment, error) {
 	open := strings.IndexByte(part, '{')
 	if open < 0 {
 		text, err := literalText(part)

@@ -77,7 +77,7 @@ func TestMatchDoesAsTheReferenceDoes(t *testing.T) {
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
-	const tables, requests = 600, 40
+	const tables, requests = 400, 40
 	outcomes := make(map[string]int)
 	for n := range uint64(tables) {
 		g := generator{rand.New(rand.NewPCG(seed, n))}

@@ -69,23 +69,6 @@ type Weighted struct {
 	Weight int
 }
 
-// Sources of a sticky key.
-const (
-	StickyCookie   = "cookie"
-	StickyHeader   = "header"
-	StickyQuery    = "query"
-	StickyClientIP = "client_ip"
-)
-
-// Sticky says where the key is found that keeps a client with one function. The
-// zero value is no stickiness.
-type Sticky struct {
-	// Source is one of the Sticky constants, or empty.
-	Source string
-	// Name is the cookie's, header's or query parameter's name.
-	Name string
-}
-
 // Request is what matching needs to know of a request.
 type Request struct {
 	// Host is the Host header: any case, with or without a port.

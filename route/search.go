@@ -220,7 +220,7 @@ func (s *search) capture(seg *segment, params []Param, from, to int) {
 	offset, text := s.path.start(from), s.path.span(from, to)
 	groups := []int{0, len(text)}
 	if seg.vars[0].group > 0 {
-		groups = seg.expr.re.FindStringSubmatchIndex(text)
+		groups = seg.expr.regexp().FindStringSubmatchIndex(text)
 	}
 	for i, v := range seg.vars {
 		a, b := groups[2*v.group], groups[2*v.group+1]

@@ -15,19 +15,19 @@ type hop struct{ at, from int32 }
 // that only the end of the path counts. The answer may stand in to's memory.
 func (x *matcher) reach(p *requestPath, from []hop, last bool, to []hop) []hop {
 	switch {
-	case !x.spans():
+	case !x.spans:
 		for _, h := range from {
-			if i := int(h.at); i < p.len() && x.re.MatchString(p.segment(i)) {
+			if i := int(h.at); i < p.len() && x.regexp().MatchString(p.segment(i)) {
 				to = append(to, hop{h.at + 1, h.at})
 			}
 		}
 	case last && len(from) == 1:
 		i, end := int(from[0].at), p.len()
-		if i < end && x.re.MatchString(p.span(i, end)) {
+		if i < end && x.regexp().MatchString(p.span(i, end)) {
 			to = append(to, hop{int32(end), from[0].at})
 		}
 	default:
-		to = newSimulation(x.prog).run(p, from)
+		to = newSimulation(x.program()).run(p, from)
 	}
 	return to
 }
