@@ -163,6 +163,16 @@ func (w *world) states() (starting, ready, stopping int) {
 	return starting, ready, stopping
 }
 
+// ready returns the pids of the instances that are ready.
+func (w *world) ready() (pids []int) {
+	for _, s := range w.rt.Snapshot() {
+		if s.State == StateReady {
+			pids = append(pids, s.Pid)
+		}
+	}
+	return pids
+}
+
 func fn(name string) *function.Function {
 	return &function.Function{Ref: function.Ref{Namespace: "default", Name: name}}
 }

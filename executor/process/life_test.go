@@ -3,11 +3,14 @@
 package process
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -185,6 +188,47 @@ func TestARunawayThatHoldsThePipesHangsNothing(t *testing.T) {
 	if exit.State != "exit status 5" || len(exit.Tail) != 1 {
 		t.Errorf("exit is %+v; want status 5 and one line", exit)
 	}
+}
+
+func TestKillsUnderLoadFailNoCallForAddresses(t *testing.T) {
+	w := newWorld(t, Options{})
+	s := program("killed", "serve")
+	s.Min, s.Max = 1, 3
+	e := w.executor(s)
+	ctx, stop := context.WithCancel(t.Context())
+	var clients sync.WaitGroup
+	var served atomic.Int64
+	for range 3 {
+		clients.Go(func() {
+			for ctx.Err() == nil {
+				addrs, err := e.Addresses(t.Context(), fn("killed"))
+				if err != nil {
+					t.Errorf("Addresses: %v; want nil", err)
+					return
+				}
+				if _, err := tryGet(addrs[0], "/"); err == nil {
+					served.Add(1)
+				}
+				_, err = e.EnsureCapacity(t.Context(), fn("killed"), len(addrs), 0)
+				if err != nil && !errors.Is(err, ErrAtMaximum) {
+					t.Errorf("EnsureCapacity: %v; want nil or ErrAtMaximum", err)
+				}
+			}
+		})
+	}
+	const kills = 30
+	for n := range kills {
+		w.eventually("there is one to kill", func() bool { _, ready, _ := w.states(); return ready > 0 })
+		if ready := w.ready(); len(ready) > 0 {
+			syscall.Kill(ready[n%len(ready)], syscall.SIGKILL)
+		}
+		w.eventually("its end is seen", func() bool { return len(w.seen(EventCrash)) > n })
+	}
+	before := served.Load()
+	w.eventually("requests are served again", func() bool { return served.Load() > before })
+	stop()
+	clients.Wait()
+	t.Logf("%d requests were served during %d kills", served.Load(), kills)
 }
 
 func TestMoreInstancesUpToTheMaximum(t *testing.T) {

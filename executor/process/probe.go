@@ -11,11 +11,12 @@ import (
 	"time"
 )
 
-// The pause between two probes: short at first, so that a fast program is
-// not kept waiting, and never so long that it shows in a cold start.
+// The pause between two probes is a tenth of the wait so far, within these
+// bounds: probing adds a twentieth to a program's own start on average, and a
+// slow one does not cost much of the processor that it starts on.
 const (
-	firstProbePause = time.Millisecond
-	lastProbePause  = 10 * time.Millisecond
+	leastProbePause = time.Millisecond
+	mostProbePause  = 10 * time.Millisecond
 )
 
 // probe asks addr until it is ready or ctx ends. It returns the connection
@@ -27,7 +28,7 @@ func probe(ctx context.Context, addr string, ready Ready) (net.Conn, error) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	last := fmt.Errorf("nothing answers at %s", addr)
-	for pause := firstProbePause; ; pause = min(pause*5/4, lastProbePause) {
+	for began := time.Now(); ; {
 		select {
 		case <-ctx.Done():
 			p.close()
@@ -45,7 +46,7 @@ func probe(ctx context.Context, addr string, ready Ready) (net.Conn, error) {
 			last = fmt.Errorf("it accepts connections but does not answer GET %s", ready.Path)
 		}
 		p.release()
-		timer.Reset(pause)
+		timer.Reset(min(max(time.Since(began)/10, leastProbePause), mostProbePause))
 	}
 }
 
