@@ -262,8 +262,26 @@ func matchAll(q route.Request) matchView {
 			}
 			return best
 		}
+		if ref, how, ok := h.withoutTrigger(q); ok {
+			return matchView{
+				Outcome: route.Matched.String(), Function: &weightedView{ref.Namespace, ref.Name, 1},
+				Steps: append(best.Steps, stepView{Matched: true, Reason: how}),
+			}
+		}
 	}
 	return best
+}
+
+// withoutTrigger says which function gets a request that no trigger claims,
+// and how it comes to it.
+func (h *Handler) withoutTrigger(q route.Request) (ref function.Ref, how string, ok bool) {
+	if ref, _, _, ok := h.table.internalCall(q.Path, q.RawPath, h.app.knows); ok {
+		return ref, "the path names the function, below " + h.table.internal, true
+	}
+	if h.fallback != nil {
+		return h.fallback.functions[0].Ref, "no trigger claims it; the handler's function gets the rest", true
+	}
+	return ref, "", false
 }
 
 // forget makes the router forget a function's addresses.

@@ -34,6 +34,9 @@ func (c *call) outbound(r *http.Request) *http.Request {
 		connectToUpgrade(out)
 		return out
 	}
+	if len(r.Trailer) > 0 {
+		out.ContentLength = -1 // HTTP/1.1 has trailers only behind chunks
+	}
 	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
 		c.exchange.Body = invoke.NewBody(r.Body, r.ContentLength, c.policy.MaxReplayBody)
 		out.Body = http.NoBody // each attempt has its own; this says that there is one

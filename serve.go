@@ -48,11 +48,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return h.invoke(w, r, c)
 }
 
+// routeMethod is the method by which a request finds its trigger: a WebSocket
+// is a GET, also where HTTP/2 and HTTP/3 spell it otherwise.
+func routeMethod(r *http.Request) string {
+	if isExtendedConnect(r) {
+		return http.MethodGet
+	}
+	return r.Method
+}
+
 // find says what a request is for: by the triggers, by the internal routes, or
 // by the function that gets the rest.
 func (h *Handler) find(c *call, r *http.Request) route.Outcome {
 	outcome := h.table.routes.Match(route.Request{
-		Host: r.Host, Method: r.Method, Path: r.URL.Path, RawPath: r.URL.RawPath,
+		Host: r.Host, Method: routeMethod(r), Path: r.URL.Path, RawPath: r.URL.RawPath,
 	}, &c.match)
 	if outcome == route.Matched {
 		var index int

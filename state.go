@@ -186,9 +186,42 @@ func (s *state) unwatch(a *App) {
 // local functions to stop.
 const stopTimeout = 20 * time.Second
 
-// Destruct ends everything: the last configuration with this app is gone.
-// Requests of it may still be under way.
+// lateInterval is how often it is looked whether the requests of the last
+// configuration have ended; lateTimeout bounds how long they are left alone.
+const (
+	lateInterval = 100 * time.Millisecond
+	lateTimeout  = 5 * time.Minute
+)
+
+// Destruct ends everything: the last configuration with this app is gone. Its
+// requests may still be under way; unless Caddy itself ends, they are let
+// finish.
 func (s *state) Destruct() error {
+	if caddy.Exiting() || s.quiet() {
+		return s.end()
+	}
+	go func() {
+		for deadline := time.Now().Add(lateTimeout); !s.quiet() && !caddy.Exiting() && time.Now().Before(deadline); {
+			time.Sleep(lateInterval)
+		}
+		if err := s.end(); err != nil {
+			s.logger.Error("ending the function router", zap.Error(err))
+		}
+	}()
+	return nil
+}
+
+// quiet says whether no request waits for a function or is at one.
+func (s *state) quiet() bool {
+	for _, f := range s.endpoints.Snapshot() {
+		if f.Waiting > 0 || f.InFlight > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *state) end() error {
 	s.taps.stop()
 	s.mu.Lock()
 	runtime := s.runtime

@@ -140,10 +140,12 @@ func (u *Upstreams) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, err
 		return []*reverseproxy.Upstream{{Dial: nowhere}}, nil
 	}
 	caddyhttp.SetVar(r.Context(), proxiedVar, p)
+	// The transport gives the address back when the response has ended; another
+	// one knows nothing of it, and reverse_proxy may never come to call it.
+	lease := p.exchange.Lease
+	context.AfterFunc(r.Context(), lease.Release)
 	if !ours {
-		// Nobody else says when the request has ended.
-		p.exchange.Lease.Responding()
-		context.AfterFunc(r.Context(), p.release)
+		lease.Responding()
 	}
 	return []*reverseproxy.Upstream{{Dial: p.exchange.Lease.Address()}}, nil
 }
