@@ -51,11 +51,11 @@ func (s *search) miss(f *frame, next, reason string) {
 }
 
 // longer notes that the path goes on where the triggers' pattern ends.
-func (s *search) longer(l leaf) {
+func (s *search) longer(l *leaf) {
 	if !s.tracing {
 		return
 	}
-	for _, e := range l {
+	for e := range l.all {
 		s.note(e, false, "the path goes on after the pattern")
 	}
 }

@@ -22,6 +22,11 @@ const (
 // segment is one place of a pattern.
 type segment struct {
 	kind kind
+	// plain is set for a literal that stands in the pattern as it is compared:
+	// nothing is escaped.
+	plain bool
+	// from is where in the pattern the segment begins.
+	from int32
 	// text is a literal, decoded.
 	text string
 	// expr is an expression's matcher, shared by all segments of its text.
@@ -73,6 +78,7 @@ func (p *parser) pattern(s string) (pattern, error) {
 		parts, pat.prefix = parts[:last], true
 	}
 	pat.segments = make([]segment, 0, len(parts))
+	from := 1
 	for i, part := range parts {
 		if part == "" && (i < len(parts)-1 || pat.prefix) {
 			return pattern{}, errors.New("an empty segment never matches: the paths of requests are cleaned")
@@ -81,6 +87,8 @@ func (p *parser) pattern(s string) (pattern, error) {
 		if err != nil {
 			return pattern{}, err
 		}
+		seg.from = int32(from)
+		from += len(part) + 1
 		pat.segments = append(pat.segments, seg)
 		pat.vars += len(seg.vars)
 	}
@@ -152,7 +160,7 @@ func (p *parser) segment(part string) (segment, error) {
 		if text == "." || text == ".." {
 			return segment{}, fmt.Errorf("segment %q never matches: the paths of requests are cleaned", part)
 		}
-		return segment{text: text}, err
+		return segment{text: text, plain: text == part}, err
 	}
 	if end, _ := closing(part, open); open == 0 && end == len(part)-1 {
 		if name := part[1:end]; !strings.Contains(name, ":") {

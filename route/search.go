@@ -30,7 +30,9 @@ type search struct {
 type frame struct {
 	up   *frame
 	hops []hop
-	// text is the pattern's last segment, for the trace.
+	// count is how many of the pattern's segments lie between up and here.
+	count int32
+	// text is what they are, for the trace.
 	text string
 }
 
@@ -45,13 +47,13 @@ func (s *search) tree(t *tree) bool {
 // frame made in a caller's loop would go to the heap, and all others with it.
 //
 //go:noinline
-func (s *search) enter(n *node, f *frame, hops []hop, text string) bool {
-	return s.node(n, &frame{up: f, hops: hops, text: text})
+func (s *search) enter(n *node, f *frame, hops []hop, count int32, text string) bool {
+	return s.node(n, &frame{up: f, hops: hops, count: count, text: text})
 }
 
 // node searches what is below a node, in the order of precedence.
 func (s *search) node(n *node, f *frame) bool {
-	if len(n.literals) > 0 && s.literals(n, f) {
+	if n.hasLiterals() && s.literals(n, f) {
 		return true
 	}
 	for i := range n.expressions {
@@ -76,21 +78,24 @@ func (s *search) literals(n *node, f *frame) bool {
 		return false
 	}
 	text := s.path.segment(int(from))
-	to := n.literal(text)
-	if to == nil {
+	e, found := n.literal(text)
+	if !found {
 		s.miss(f, text, "no trigger has this text here")
 		return false
 	}
-	next := [1]hop{{from + 1, from}}
-	return s.enter(to, f, next[:], text)
+	if !e.goesOn(&s.path, int(from)) {
+		s.miss(f, e.text+"/"+e.more, "the path goes on in another way")
+		return false
+	}
+	next := [1]hop{{from + e.count, from}}
+	return s.enter(e.to, f, next[:], e.count, text)
 }
 
 // literalsFromMany goes on with literal text from several places in the path,
 // after an expression that spans '/'.
 func (s *search) literalsFromMany(n *node, f *frame) bool {
 	type step struct {
-		text string
-		to   *node
+		literalEdge
 		hops []hop
 	}
 	var steps []*step
@@ -99,25 +104,23 @@ func (s *search) literalsFromMany(n *node, f *frame) bool {
 		if int(h.at) == s.path.len() {
 			continue
 		}
-		text := s.path.segment(int(h.at))
-		st := known[text]
-		if st == nil {
-			to := n.literal(text)
-			if to == nil {
-				continue
-			}
-			st = &step{text: text, to: to}
-			known[text] = st
-			steps = append(steps, st)
+		e, found := n.literal(s.path.segment(int(h.at)))
+		if !found || !e.goesOn(&s.path, int(h.at)) {
+			continue
 		}
-		st.hops = append(st.hops, hop{h.at + 1, h.at})
+		if known[e.text] == nil {
+			known[e.text] = &step{literalEdge: e}
+			steps = append(steps, known[e.text])
+		}
+		st := known[e.text]
+		st.hops = append(st.hops, hop{h.at + e.count, h.at})
 	}
 	if len(steps) == 0 {
 		s.miss(f, "…", "the path has none of the texts that triggers have here")
 	}
 	slices.SortFunc(steps, func(a, b *step) int { return cmp.Compare(a.text, b.text) })
 	for _, st := range steps {
-		if s.enter(st.to, f, st.hops, st.text) {
+		if s.enter(st.to, f, st.hops, st.count, st.text) {
 			return true
 		}
 	}
@@ -132,7 +135,7 @@ func (s *search) expression(e *expressionEdge, f *frame) bool {
 		s.miss(f, e.expr.source, "the path does not match the regular expression")
 		return false
 	}
-	return s.enter(e.to, f, hops, e.expr.source)
+	return s.enter(e.to, f, hops, 1, e.expr.source)
 }
 
 // variable goes on with one segment that is not empty.
@@ -148,31 +151,31 @@ func (s *search) variable(to *node, f *frame) bool {
 		s.miss(f, "{…}", "the path has no segment here")
 		return false
 	}
-	return s.enter(to, f, hops, "{…}")
+	return s.enter(to, f, hops, 1, "{…}")
 }
 
 // ends tries the triggers whose pattern ends at a node. A prefix takes the last
 // place it can.
 func (s *search) ends(n *node, f *frame) bool {
 	at := f.hops[len(f.hops)-1].at
-	if len(n.exact) > 0 {
+	if n.exact.first != nil {
 		if int(at) < s.path.len() {
-			s.longer(n.exact)
-		} else if s.leaf(n.exact, f, at) {
+			s.longer(&n.exact)
+		} else if s.leaf(&n.exact, f, at) {
 			return true
 		}
 	}
-	return len(n.prefix) > 0 && s.leaf(n.prefix, f, at)
+	return n.prefix.first != nil && s.leaf(&n.prefix, f, at)
 }
 
 // leaf tries the triggers of one pattern, whose path fits.
-func (s *search) leaf(l leaf, f *frame, at int32) bool {
+func (s *search) leaf(l *leaf, f *frame, at int32) bool {
 	if e := l.serving(s.method, s.verb); e != nil {
 		s.accept(e, f, at)
 		return true
 	}
 	s.denied = true
-	for _, e := range l {
+	for e := range l.all {
 		if s.allow != nil {
 			s.allow.add(&e.methods)
 		}
@@ -193,8 +196,9 @@ func (s *search) accept(e *entry, f *frame, at int32) {
 	}
 	m.Params = slices.Grow(m.Params[:0], e.pattern.vars)[:e.pattern.vars]
 	left := m.Params
-	for i := len(e.pattern.segments) - 1; i >= 0; i-- {
+	for i := len(e.pattern.segments); f.up != nil; {
 		from := f.cameFrom(at)
+		i -= int(f.count)
 		seg := &e.pattern.segments[i]
 		split := len(left) - len(seg.vars)
 		s.capture(seg, left[split:], int(from), int(at))

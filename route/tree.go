@@ -8,10 +8,10 @@ const manyLiterals = 8
 
 // entry is a trigger as the table holds it.
 type entry struct {
-	Trigger
 	pattern pattern
 	methods methodSet
 	picker  Picker
+	Trigger
 }
 
 // tree holds the triggers of one host.
@@ -24,9 +24,11 @@ type tree struct {
 }
 
 // node is a place in patterns: what may come next, and which triggers end here.
+// Few and small nodes keep a match within few cache lines: in a large table,
+// they are its cost.
 type node struct {
 	literals    []literalEdge
-	index       map[string]*node
+	index       map[string]literalEdge
 	expressions []expressionEdge
 	variable    *node
 	// exact and prefix are the triggers that end here: of one pattern each, and
@@ -37,7 +39,11 @@ type node struct {
 // literalEdge leads on for one text; a node's are sorted by it.
 type literalEdge struct {
 	text string
-	to   *node
+	// more is what else has to follow, for segments that no other trigger
+	// parts from; count is the number of segments with them.
+	more  string
+	count int32
+	to    *node
 }
 
 // expressionEdge leads on for what an expression matches; a node's are in the
@@ -47,8 +53,13 @@ type expressionEdge struct {
 	to   *node
 }
 
-// leaf is a part of its tree's entries.
-type leaf []*entry
+// leaf is the triggers of one pattern: most often one.
+type leaf struct {
+	first *entry
+	rest  []*entry
+}
+
+func newLeaf(entries []*entry) leaf { return leaf{entries[0], entries[1:]} }
 
 // build makes the tree of entries that are sorted and that agree in their first
 // depth segments.
@@ -60,25 +71,42 @@ func build(entries []*entry, depth int) *node {
 		first := &entries[0].pattern
 		switch first.kindAt(depth) {
 		case literal:
-			n.literals = append(n.literals, literalEdge{first.segments[depth].text, build(same, depth+1)})
+			n.literals = append(n.literals, literals(same, depth))
 		case expression:
 			n.expressions = append(n.expressions, expressionEdge{first.segments[depth].expr, build(same, depth+1)})
 		case variable:
 			n.variable = build(same, depth+1)
 		case exactEnd:
-			n.exact = same
+			n.exact = newLeaf(same)
 		case prefixEnd:
-			n.prefix = same
+			n.prefix = newLeaf(same)
 		}
 		entries = entries[len(same):]
 	}
 	if len(n.literals) > manyLiterals {
-		n.index = make(map[string]*node, len(n.literals))
+		n.index = make(map[string]literalEdge, len(n.literals))
 		for _, e := range n.literals {
-			n.index[e.text] = e.to
+			n.index[e.text] = e
 		}
+		n.literals = nil
 	}
 	return n
+}
+
+// literals makes the edge of entries that agree in the literal at place depth,
+// and maybe in more that follow.
+func literals(entries []*entry, depth int) literalEdge {
+	first, last := entries[0], &entries[len(entries)-1].pattern
+	segments := first.pattern.segments
+	end := depth + 1
+	for end < len(segments) && segments[end].kind == literal && segments[end].plain && first.pattern.sameAt(last, end) {
+		end++
+	}
+	e := literalEdge{text: segments[depth].text, count: int32(end - depth), to: build(entries, end)}
+	if e.count > 1 {
+		e.more = first.Path[segments[depth+1].from : int(segments[end-1].from)+len(segments[end-1].text)]
+	}
+	return e
 }
 
 // sameAt is the run of entries at the start that agree at place depth.
@@ -106,28 +134,54 @@ func countLiterals(entries []*entry, depth int) int {
 	return n
 }
 
-// literal is where the text leads, or nil.
-func (n *node) literal(text string) *node {
+// literal is the edge of a text.
+func (n *node) literal(text string) (literalEdge, bool) {
 	if n.index != nil {
-		return n.index[text]
+		e, found := n.index[text]
+		return e, found
 	}
 	for i := range n.literals {
 		if n.literals[i].text == text {
-			return n.literals[i].to
+			return n.literals[i], true
 		}
 	}
-	return nil
+	return literalEdge{}, false
+}
+
+// goesOn reports whether what follows segment at in the path is what follows the
+// edge's text. The literals in more have no '/' of their own: as many segments
+// of the same text are the same segments.
+func (e *literalEdge) goesOn(p *requestPath, at int) bool {
+	if e.count == 1 {
+		return true
+	}
+	return at+int(e.count) <= p.len() && p.span(at+1, at+int(e.count)) == e.more
 }
 
 // last reports whether nothing follows: only the path's end is of use here.
 func (n *node) last() bool {
-	return len(n.literals) == 0 && len(n.expressions) == 0 && n.variable == nil && len(n.prefix) == 0
+	return !n.hasLiterals() && len(n.expressions) == 0 && n.variable == nil && n.prefix.first == nil
+}
+
+// hasLiterals reports whether literal text may follow.
+func (n *node) hasLiterals() bool { return len(n.literals) > 0 || n.index != nil }
+
+// all are the leaf's entries.
+func (l *leaf) all(yield func(*entry) bool) {
+	if l.first == nil || !yield(l.first) {
+		return
+	}
+	for _, e := range l.rest {
+		if !yield(e) {
+			return
+		}
+	}
 }
 
 // serving is the entry that serves the method, or nil. HEAD is served by GET's
 // unless it has its own.
-func (l leaf) serving(method string, v verb) *entry {
-	for _, e := range l {
+func (l *leaf) serving(method string, v verb) *entry {
+	for e := range l.all {
 		if e.methods.claims(method, v) {
 			return e
 		}
