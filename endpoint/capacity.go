@@ -70,7 +70,7 @@ func (f *flight) grow(s Scaler, ready, busy int) {
 		return
 	}
 	e.mu.Lock()
-	e.scaleAfter = time.Now().Add(jittered())
+	e.scaleAfter = time.Now().Add(memory)
 	e.mu.Unlock()
 	if err != nil && f.ctx.Err() == nil {
 		e.pool.events.failed(f.call.Function, err)

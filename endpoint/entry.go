@@ -169,11 +169,7 @@ func (e *entry) fail(err error) {
 // that functions which failed together do not ask together.
 func (e *entry) remember(err error, now time.Time) {
 	e.failure = err
-	e.failUntil = now.Add(jittered())
-}
-
-func jittered() time.Duration {
-	return memory - time.Duration(rand.Int64N(int64(memory/5)))
+	e.failUntil = now.Add(memory - time.Duration(rand.Int64N(int64(memory/5))))
 }
 
 // limit is how many requests an address gets at once; 0 is no limit.

@@ -84,6 +84,23 @@ func TestWhoMeetsASweptEntryFindsTheNewOne(t *testing.T) {
 	empty(t, p)
 }
 
+func TestARequestThatFoundAnEntryJustBeforeItsSweepIsServed(t *testing.T) {
+	w := newWorld().always("a:1")
+	p := w.pool(t)
+	e := p.entry(hello)
+	e.mu.Lock()
+	got := start(t.Context(), p, w.call())
+	time.Sleep(20 * time.Millisecond) // it is at the lock by now, or it is served the plain way
+	e.dead = true
+	p.mu.Lock()
+	delete(p.entries, e.key)
+	p.mu.Unlock()
+	e.mu.Unlock()
+	if got := <-got; got.err != nil {
+		t.Errorf("got %v, want an address", got.err)
+	}
+}
+
 func TestPrune(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld().always("a:1")

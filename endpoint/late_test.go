@@ -3,6 +3,7 @@ package endpoint
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -209,4 +210,25 @@ func TestAClosedPoolKeepsNoConnection(t *testing.T) {
 		surplus.Close()
 	}
 	equal(t, "taken", s.take("a:1"), net.Conn(nil))
+}
+
+func TestManyProbesShareABudgetOfDials(t *testing.T) {
+	for functions, want := range map[int][2]int{ // dials in a second
+		1:    {45, 55},
+		20:   {20 * 45, 20 * 55},
+		100:  {3000, 4200},
+		1000: {1000 * 20, 1000 * 21}, // every 50 ms, however many
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld().always("a:1").set("a:1", refused)
+			p := w.pool(t)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			for i := range functions {
+				start(ctx, p, named(w, fmt.Sprint("f", i)))
+			}
+			time.Sleep(2 * time.Second)
+			between(t, fmt.Sprint("dials for ", functions, " functions"), w.dialed("a:1"), want[0], want[1])
+		})
+	}
 }

@@ -41,6 +41,7 @@ type Pool struct {
 
 	waiting   atomic.Int64
 	addresses atomic.Int64
+	probing   atomic.Int64 // addresses that are being dialled
 	taps      tapSet
 	stash     stash
 

@@ -9,10 +9,15 @@ import (
 
 const (
 	// firstPause and lastPause are what lies between the beginnings of two
-	// dials of an address that does not listen yet; each pause is half as
-	// long again as the one before.
+	// dials of an address that does not listen yet. Each is a twentieth longer
+	// than the one before, so that the pauses stay near a twentieth of the
+	// time that the function took so far: that much is added to its start.
 	firstPause = 5 * time.Millisecond
 	lastPause  = 50 * time.Millisecond
+	// dialShare slows all probes down when there are many, to 4,000 dials a
+	// second in all, where lastPause allows: a burst of cold starts needs the
+	// processor for other things.
+	dialShare = 250 * time.Microsecond
 )
 
 // probe dials one address until it listens.
@@ -47,9 +52,11 @@ func (f *flight) probe(addr string, since time.Time) *probe {
 // dial dials at once and then after short pauses. It tells of the connection,
 // of the first refusal, and whenever the address used its time-outs up.
 func (f *flight) dial(ctx context.Context, pr *probe) {
+	f.e.pool.probing.Add(1)
+	defer f.e.pool.probing.Add(-1)
 	pause, timeouts, refused := firstPause, 0, false
 	for {
-		next := time.Now().Add(pause)
+		next := time.Now().Add(max(pause, f.e.pool.fairPause()))
 		dctx, cancel := context.WithTimeout(ctx, f.call.Settings.dialTimeout(timeouts+1))
 		conn, err := f.e.pool.dial(dctx, pr.addr)
 		cancel()
@@ -74,8 +81,13 @@ func (f *flight) dial(ctx context.Context, pr *probe) {
 		if !sleep(ctx, time.Until(next)) {
 			return
 		}
-		pause = min(pause*3/2, lastPause)
+		pause = min(pause*21/20, lastPause)
 	}
+}
+
+// fairPause is the pause that keeps all probes together within their budget.
+func (p *Pool) fairPause() time.Duration {
+	return min(time.Duration(p.probing.Load())*dialShare, lastPause)
 }
 
 // tell hands a result to the flight, if it still wants one.

@@ -1,3 +1,5 @@
+//go:build unix
+
 package endpoint
 
 import (
@@ -21,28 +23,6 @@ import (
 )
 
 // These tests use the operating system's network and clock.
-
-// reserve returns a loopback address at which nobody listens, and a function
-// that starts to. The system gives a port it has just given out to nobody else
-// for a while.
-func reserve(t *testing.T) (addr string, listen func() net.Listener) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr = l.Addr().String()
-	l.Close()
-	return addr, func() net.Listener {
-		l, err := net.Listen("tcp", addr)
-		if err != nil {
-			t.Errorf("listening again on %s: %v", addr, err)
-			return nil
-		}
-		t.Cleanup(func() { l.Close() })
-		return l
-	}
-}
 
 // executorFunc is an executor that is a function.
 type executorFunc func(context.Context, *function.Function) ([]string, error)
