@@ -110,7 +110,7 @@ func (t *Table) add(host string, entries []*entry) []error {
 	if errs := conflicts(host, entries); len(errs) > 0 {
 		return errs
 	}
-	tree := &tree{host: host, entries: entries, root: build(entries, 0)}
+	tree := &tree{host: host, entries: entries, root: *build(entries, 0)}
 	t.trees = append(t.trees, tree)
 	switch suffix, wild := strings.CutPrefix(host, "*."); {
 	case host == "":

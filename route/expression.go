@@ -105,7 +105,7 @@ func (p *parser) mixed(part string) (segment, error) {
 		seg.vars = append(seg.vars, v)
 	}
 	if len(pieces) == 1 {
-		seg.vars[0].group = 0
+		seg.text, seg.vars = pieces[0].name, nil
 	}
 	seg.expr, err = p.matcher(part, join(pieces, spans), literalLen, spans)
 	return seg, err

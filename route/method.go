@@ -48,11 +48,11 @@ func verbOf(method string) verb {
 
 // methodSet is the methods that a trigger claims.
 type methodSet struct {
+	// every is set if no method is named: all are claimed.
+	every bool
 	verbs verb
 	// others are the methods that have no bit.
 	others []string
-	// every is set if no method is named: all are claimed.
-	every bool
 }
 
 // methods checks a trigger's methods and returns them upper-cased, and as a set.

@@ -27,16 +27,16 @@ type segment struct {
 	plain bool
 	// from is where in the pattern the segment begins.
 	from int32
-	// text is a literal, decoded.
+	// text is a literal, decoded; or the name of a variable whose value is all
+	// that the segment matches.
 	text string
 	// expr is an expression's matcher, shared by all segments of its text.
 	expr *matcher
-	// vars are the variables that get their values here.
+	// vars are the variables of a segment that has others, or text, beside them.
 	vars []capture
 }
 
-// capture is a variable and the group of the expression that holds its value; 0
-// is the whole text of the segment.
+// capture is a variable and the group of the expression that holds its value.
 type capture struct {
 	name  string
 	group int
@@ -45,8 +45,9 @@ type capture struct {
 // pattern is a parsed path pattern.
 type pattern struct {
 	segments []segment
-	prefix   bool
-	vars     int
+	// vars is the number of variables.
+	vars   int32
+	prefix bool
 }
 
 // parser parses patterns and shares the expressions between them.
@@ -90,9 +91,25 @@ func (p *parser) pattern(s string) (pattern, error) {
 		seg.from = int32(from)
 		from += len(part) + 1
 		pat.segments = append(pat.segments, seg)
-		pat.vars += len(seg.vars)
+		pat.vars += int32(seg.variables())
 	}
 	return pat, pat.duplicate()
+}
+
+// variables is the number of variables in the segment.
+func (s *segment) variables() int {
+	if s.kind == literal || len(s.vars) > 0 {
+		return len(s.vars)
+	}
+	return 1
+}
+
+// variable is the name of variable i of the segment.
+func (s *segment) variable(i int) string {
+	if len(s.vars) > 0 {
+		return s.vars[i].name
+	}
+	return s.text
 }
 
 // duplicate says which variable occurs twice.
@@ -102,11 +119,12 @@ func (p pattern) duplicate() error {
 	}
 	seen := make(map[string]bool, p.vars)
 	for _, seg := range p.segments {
-		for _, v := range seg.vars {
-			if seen[v.name] {
-				return fmt.Errorf("variable {%s} occurs twice", v.name)
+		for i := range seg.variables() {
+			name := seg.variable(i)
+			if seen[name] {
+				return fmt.Errorf("variable {%s} occurs twice", name)
 			}
-			seen[v.name] = true
+			seen[name] = true
 		}
 	}
 	return nil
@@ -164,7 +182,7 @@ func (p *parser) segment(part string) (segment, error) {
 	}
 	if end, _ := closing(part, open); open == 0 && end == len(part)-1 {
 		if name := part[1:end]; !strings.Contains(name, ":") {
-			return segment{kind: variable, vars: []capture{{name: name}}}, checkVariable(name)
+			return segment{kind: variable, text: name}, checkVariable(name)
 		}
 	}
 	return p.mixed(part)

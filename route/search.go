@@ -32,6 +32,9 @@ type frame struct {
 	hops []hop
 	// count is how many of the pattern's segments lie between up and here.
 	count int32
+	// captures is set if they are no literals, so that the pattern need not be
+	// asked.
+	captures bool
 	// text is what they are, for the trace.
 	text string
 }
@@ -40,25 +43,25 @@ type frame struct {
 func (s *search) tree(t *tree) bool {
 	s.host = t.host
 	root := [1]hop{}
-	return s.node(t.root, &frame{hops: root[:]})
+	return s.node(&t.root, &frame{hops: root[:]})
 }
 
-// enter goes on at a node that is reached from f's. It is not inlined since a
-// frame made in a caller's loop would go to the heap, and all others with it.
+// enter goes on at the node of a frame. It is not inlined since a frame made in
+// a caller's loop would go to the heap, and all others with it.
 //
 //go:noinline
-func (s *search) enter(n *node, f *frame, hops []hop, count int32, text string) bool {
-	return s.node(n, &frame{up: f, hops: hops, count: count, text: text})
-}
+func (s *search) enter(n *node, f frame) bool { return s.node(n, &f) }
 
 // node searches what is below a node, in the order of precedence.
 func (s *search) node(n *node, f *frame) bool {
 	if n.hasLiterals() && s.literals(n, f) {
 		return true
 	}
-	for i := range n.expressions {
-		if s.expression(&n.expressions[i], f) {
-			return true
+	if n.rare != nil {
+		for i := range n.rare.expressions {
+			if s.expression(&n.rare.expressions[i], f) {
+				return true
+			}
 		}
 	}
 	if n.variable != nil && s.variable(n.variable, f) {
@@ -88,7 +91,7 @@ func (s *search) literals(n *node, f *frame) bool {
 		return false
 	}
 	next := [1]hop{{from + e.count, from}}
-	return s.enter(e.to, f, next[:], e.count, text)
+	return s.enter(e.to, frame{up: f, hops: next[:], count: e.count, text: text})
 }
 
 // literalsFromMany goes on with literal text from several places in the path,
@@ -120,7 +123,7 @@ func (s *search) literalsFromMany(n *node, f *frame) bool {
 	}
 	slices.SortFunc(steps, func(a, b *step) int { return cmp.Compare(a.text, b.text) })
 	for _, st := range steps {
-		if s.enter(st.to, f, st.hops, st.count, st.text) {
+		if s.enter(st.to, frame{up: f, hops: st.hops, count: st.count, text: st.text}) {
 			return true
 		}
 	}
@@ -135,7 +138,7 @@ func (s *search) expression(e *expressionEdge, f *frame) bool {
 		s.miss(f, e.expr.source, "the path does not match the regular expression")
 		return false
 	}
-	return s.enter(e.to, f, hops, 1, e.expr.source)
+	return s.enter(e.to, frame{up: f, hops: hops, count: 1, captures: true, text: e.expr.source})
 }
 
 // variable goes on with one segment that is not empty.
@@ -151,21 +154,25 @@ func (s *search) variable(to *node, f *frame) bool {
 		s.miss(f, "{…}", "the path has no segment here")
 		return false
 	}
-	return s.enter(to, f, hops, 1, "{…}")
+	return s.enter(to, frame{up: f, hops: hops, count: 1, captures: true, text: "{…}"})
 }
 
 // ends tries the triggers whose pattern ends at a node. A prefix takes the last
 // place it can.
 func (s *search) ends(n *node, f *frame) bool {
 	at := f.hops[len(f.hops)-1].at
-	if n.exact.first != nil {
-		if int(at) < s.path.len() {
-			s.longer(&n.exact)
-		} else if s.leaf(&n.exact, f, at) {
+	if n.exact != nil {
+		if l := n.exactLeaf(); int(at) < s.path.len() {
+			s.longer(&l)
+		} else if s.leaf(&l, f, at) {
 			return true
 		}
 	}
-	return n.prefix.first != nil && s.leaf(&n.prefix, f, at)
+	if n.prefix == nil {
+		return false
+	}
+	l := n.prefixLeaf()
+	return s.leaf(&l, f, at)
 }
 
 // leaf tries the triggers of one pattern, whose path fits.
@@ -194,15 +201,18 @@ func (s *search) accept(e *entry, f *frame, at int32) {
 	if e.pattern.vars == 0 {
 		return
 	}
-	m.Params = slices.Grow(m.Params[:0], e.pattern.vars)[:e.pattern.vars]
+	vars := int(e.pattern.vars)
+	m.Params = slices.Grow(m.Params[:0], vars)[:vars]
 	left := m.Params
-	for i := len(e.pattern.segments); f.up != nil; {
+	for i := len(e.pattern.segments); len(left) > 0; f = f.up {
 		from := f.cameFrom(at)
-		i -= int(f.count)
-		seg := &e.pattern.segments[i]
-		split := len(left) - len(seg.vars)
-		s.capture(seg, left[split:], int(from), int(at))
-		left, f, at = left[:split], f.up, from
+		if i -= int(f.count); f.captures {
+			seg := &e.pattern.segments[i]
+			split := len(left) - seg.variables()
+			s.capture(seg, left[split:], int(from), int(at))
+			left = left[:split]
+		}
+		at = from
 	}
 }
 
@@ -218,14 +228,12 @@ func (f *frame) cameFrom(at int32) int32 {
 // capture fills in the variables of one segment of the pattern, which took the
 // path's segments from from up to to.
 func (s *search) capture(seg *segment, params []Param, from, to int) {
-	if len(params) == 0 {
+	offset, text := s.path.start(from), s.path.span(from, to)
+	if len(seg.vars) == 0 {
+		params[0] = Param{Name: seg.text, Value: text, from: int32(offset), to: int32(offset + len(text))}
 		return
 	}
-	offset, text := s.path.start(from), s.path.span(from, to)
-	groups := []int{0, len(text)}
-	if seg.vars[0].group > 0 {
-		groups = seg.expr.regexp().FindStringSubmatchIndex(text)
-	}
+	groups := seg.expr.regexp().FindStringSubmatchIndex(text)
 	for i, v := range seg.vars {
 		a, b := groups[2*v.group], groups[2*v.group+1]
 		params[i] = Param{Name: v.name, Value: text[a:b], from: int32(offset + a), to: int32(offset + b)}

@@ -20,20 +20,27 @@ type tree struct {
 	host string
 	// entries are in the order of precedence.
 	entries []*entry
-	root    *node
+	root    node
 }
 
 // node is a place in patterns: what may come next, and which triggers end here.
-// Few and small nodes keep a match within few cache lines: in a large table,
-// they are its cost.
+// It fills one cache line: in a large table, a match costs what it has to fetch
+// from memory.
 type node struct {
-	literals    []literalEdge
-	index       map[string]literalEdge
+	// literals are few, or index has them.
+	literals []literalEdge
+	index    map[string]literalEdge
+	variable *node
+	// exact and prefix are the triggers that end here, the first of each.
+	exact, prefix *entry
+	rare          *rare
+}
+
+// rare is what few nodes have.
+type rare struct {
 	expressions []expressionEdge
-	variable    *node
-	// exact and prefix are the triggers that end here: of one pattern each, and
-	// their methods have nothing in common.
-	exact, prefix leaf
+	// exact and prefix are more triggers that end here, of other methods.
+	exact, prefix []*entry
 }
 
 // literalEdge leads on for one text; a node's are sorted by it.
@@ -53,18 +60,33 @@ type expressionEdge struct {
 	to   *node
 }
 
-// leaf is the triggers of one pattern: most often one.
+// leaf is the triggers of one pattern, most often one. Their methods have nothing
+// in common.
 type leaf struct {
 	first *entry
 	rest  []*entry
 }
 
-func newLeaf(entries []*entry) leaf { return leaf{entries[0], entries[1:]} }
+// exactLeaf is the triggers whose exact pattern ends here.
+func (n *node) exactLeaf() leaf {
+	if n.rare == nil {
+		return leaf{first: n.exact}
+	}
+	return leaf{n.exact, n.rare.exact}
+}
+
+// prefixLeaf is the triggers whose prefix ends here.
+func (n *node) prefixLeaf() leaf {
+	if n.rare == nil {
+		return leaf{first: n.prefix}
+	}
+	return leaf{n.prefix, n.rare.prefix}
+}
 
 // build makes the tree of entries that are sorted and that agree in their first
 // depth segments.
 func build(entries []*entry, depth int) *node {
-	n := new(node)
+	n, more := new(node), rare{}
 	n.literals = make([]literalEdge, 0, countLiterals(entries, depth))
 	for len(entries) > 0 {
 		same := sameAt(entries, depth)
@@ -73,15 +95,20 @@ func build(entries []*entry, depth int) *node {
 		case literal:
 			n.literals = append(n.literals, literals(same, depth))
 		case expression:
-			n.expressions = append(n.expressions, expressionEdge{first.segments[depth].expr, build(same, depth+1)})
+			edge := expressionEdge{first.segments[depth].expr, build(same, depth+1)}
+			more.expressions = append(more.expressions, edge)
 		case variable:
 			n.variable = build(same, depth+1)
 		case exactEnd:
-			n.exact = newLeaf(same)
+			n.exact, more.exact = same[0], same[1:]
 		case prefixEnd:
-			n.prefix = newLeaf(same)
+			n.prefix, more.prefix = same[0], same[1:]
 		}
 		entries = entries[len(same):]
+	}
+	if len(more.expressions)+len(more.exact)+len(more.prefix) > 0 {
+		kept := more // more itself is on the stack, for the many that need none
+		n.rare = &kept
 	}
 	if len(n.literals) > manyLiterals {
 		n.index = make(map[string]literalEdge, len(n.literals))
@@ -160,7 +187,7 @@ func (e *literalEdge) goesOn(p *requestPath, at int) bool {
 
 // last reports whether nothing follows: only the path's end is of use here.
 func (n *node) last() bool {
-	return !n.hasLiterals() && len(n.expressions) == 0 && n.variable == nil && n.prefix.first == nil
+	return !n.hasLiterals() && (n.rare == nil || len(n.rare.expressions) == 0) && n.variable == nil && n.prefix == nil
 }
 
 // hasLiterals reports whether literal text may follow.
@@ -168,7 +195,7 @@ func (n *node) hasLiterals() bool { return len(n.literals) > 0 || n.index != nil
 
 // all are the leaf's entries.
 func (l *leaf) all(yield func(*entry) bool) {
-	if l.first == nil || !yield(l.first) {
+	if !yield(l.first) {
 		return
 	}
 	for _, e := range l.rest {
