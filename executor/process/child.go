@@ -29,6 +29,8 @@ type child struct {
 	state  string        // how it ended; set before exited is closed
 	exited chan struct{} // closed when it is gone and what was left of its group was killed
 
+	guard *guard
+
 	mu   sync.Mutex
 	gone bool // its number may be somebody else's by now
 }
@@ -48,7 +50,8 @@ func (r *Runtime) spawn(spec Spec, port int) (*child, error) {
 		out.closeAll()
 		return nil, explain(err, spec)
 	}
-	c := &child{cmd: cmd, pid: cmd.Process.Pid, out: out, exited: make(chan struct{})}
+	c := &child{cmd: cmd, pid: cmd.Process.Pid, out: out, exited: make(chan struct{}), guard: &r.guard}
+	c.guard.watch(c.pid)
 	out.begin(r.log.With(zap.Stringer("function", spec.Ref), zap.Int("pid", c.pid)))
 	go c.reap()
 	return c, nil
@@ -112,6 +115,7 @@ func (c *child) reap() {
 	killGroup(c.cmd.Process)
 	c.gone = true
 	c.mu.Unlock()
+	c.guard.forget(c.pid)
 	_ = c.cmd.Wait() // the state says more than the error
 	c.state = c.cmd.ProcessState.String()
 }

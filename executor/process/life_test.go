@@ -162,16 +162,10 @@ func TestTheWholeFamilyIsStopped(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t, Options{})
 			e := w.executor(program("family", "family"))
-			w.address(e, "family")
-			var grandchild string
-			w.eventually("the grandchild listens", func() bool {
-				for _, line := range w.lines("stdout") {
-					if addr, ok := strings.CutPrefix(line, "grandchild on "); ok {
-						grandchild = addr
-					}
-				}
-				return grandchild != ""
-			})
+			grandchild := get(t, w.address(e, "family"), "/grandchild")
+			if closed(grandchild) {
+				t.Fatalf("the grandchild does not listen at %s", grandchild)
+			}
 			end(w, e)
 			w.eventually("the grandchild is gone", func() bool { return closed(grandchild) })
 		})

@@ -3,6 +3,7 @@
 package process
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -56,6 +57,7 @@ var programs = map[string]func(){
 	"flood":      flood,
 	"long":       long,
 	"parent":     parent,
+	"guard":      func() { RunGuard(os.Stdin) },
 }
 
 // serve is an HTTP server on PORT.
@@ -147,11 +149,20 @@ func again(role string) *exec.Cmd {
 	return cmd
 }
 
-// family has a child that listens too.
+// family has a child that listens too, and says where.
 func family() {
-	if err := again("grandchild").Start(); err != nil {
+	cmd := again("grandchild")
+	cmd.Stdout = nil
+	out, err := cmd.StdoutPipe()
+	if err != nil {
 		panic(err)
 	}
+	if err := cmd.Start(); err != nil {
+		panic(err)
+	}
+	line, _ := bufio.NewReader(out).ReadString('\n')
+	addr := strings.TrimSpace(strings.TrimPrefix(line, "grandchild on "))
+	http.HandleFunc("/grandchild", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, addr) })
 	serve()
 }
 
@@ -185,7 +196,11 @@ func long() {
 // parent runs a function of its own, says where, and waits to be killed.
 func parent() {
 	ref := function.Ref{Namespace: "default", Name: "orphan"}
-	e, err := NewExecutor(NewRuntime(nil, Options{}), []Spec{program(ref.Name, "serve")})
+	var o Options
+	if self, _ := os.Executable(); os.Getenv("GUARDED") != "" {
+		o.Guard = []string{"env", roleVar + "=guard", self}
+	}
+	e, err := NewExecutor(NewRuntime(nil, o), []Spec{program(ref.Name, os.Getenv("CHILD"))})
 	if err != nil {
 		panic(err)
 	}

@@ -110,6 +110,34 @@ func TestReloadsLeakNeitherProcessesNorDescriptors(t *testing.T) {
 	w.eventually("descriptors are as before", func() bool { return openFiles(t) <= before })
 }
 
+func TestARequestThatNeverEndsHoldsAStopUpOnlySoLong(t *testing.T) {
+	w := newWorld(t, Options{DrainTimeout: 300 * time.Millisecond})
+	e := w.executor(program("endless", "serve"))
+	addr := w.address(e, "endless")
+	w.router.busy(addr, 1)
+	e.Stop()
+	w.eventually("it is stopped all the same", func() bool { return len(w.seen(EventStop)) == 1 })
+	if w.logged("function is stopped with requests on their way") == nil {
+		t.Error("the log does not say that requests were on their way")
+	}
+}
+
+func TestSnapshotShowsFunctionsWithAndWithoutInstances(t *testing.T) {
+	w := newWorld(t, Options{})
+	e := w.executor(program("a", "serve"), program("b", "serve"))
+	addr := w.address(e, "a")
+	got := e.Snapshot()
+	if len(got) != 2 || got[0].Name != "default/a" || got[1].Name != "default/b" {
+		t.Fatalf("Snapshot is %+v; want a and b", got)
+	}
+	if a := got[0]; a.State != StateReady || a.Address != addr || a.Pid != getInt(t, addr, "/") || a.Started.IsZero() || a.Restarts != 0 {
+		t.Errorf("a is %+v; want it ready at %s, with its pid and start", a, addr)
+	}
+	if b := got[1]; b.State != StateIdle || b.Pid != 0 || b.Address != "" {
+		t.Errorf("b is %+v; want it idle", b)
+	}
+}
+
 func TestCloseDoesNotWaitBeyondItsContext(t *testing.T) {
 	w := newWorld(t, Options{})
 	s := program("stubborn", "deaf")

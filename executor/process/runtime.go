@@ -42,6 +42,11 @@ type Options struct {
 	// DrainTimeout bounds how long a process that is to stop is left running
 	// for the requests that it still has. Default: 5m.
 	DrainTimeout time.Duration
+	// Guard is a command that calls RunGuard with its standard input. It is
+	// started with the first function, and outlives this process just long
+	// enough to kill what the functions have started. Without it, only the
+	// functions' own processes are sure to die when this process is killed.
+	Guard []string
 }
 
 // Runtime owns all processes. There is one in a program, since it outlives
@@ -53,6 +58,7 @@ type Runtime struct {
 	stash        func(string, net.Conn) bool
 	drainTimeout time.Duration
 	ports        ports
+	guard        guard
 	starter      starter
 	running      sync.WaitGroup // instances
 	watching     sync.WaitGroup // supervisors
@@ -75,6 +81,7 @@ func NewRuntime(router Router, o Options) *Runtime {
 	if r.log == nil {
 		r.log = zap.NewNop()
 	}
+	r.guard.command, r.guard.log = o.Guard, r.log
 	if r.drainTimeout <= 0 {
 		r.drainTimeout = 5 * time.Minute
 	}
@@ -108,6 +115,7 @@ func (r *Runtime) Close(ctx context.Context) error {
 		r.watching.Wait()
 		close(r.starter)
 		r.starting.Wait()
+		r.guard.close()
 	}()
 	select {
 	case <-done:

@@ -20,6 +20,8 @@ func prepare(_ *exec.Cmd, name string) (home string, err error) {
 	return os.UserHomeDir()
 }
 
+func detach(*exec.Cmd) {}
+
 func validateUser(name string) error {
 	if name != "" {
 		return errNoUser

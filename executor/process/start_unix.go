@@ -35,6 +35,9 @@ func prepare(cmd *exec.Cmd, name string) (home string, err error) {
 	return u.HomeDir, nil
 }
 
+// detach keeps a terminal's signals to us away from the guard.
+func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
+
 // validateUser looks a user up when it is going to be needed: a configuration
 // for root can be checked by others, on other machines.
 func validateUser(name string) error {
