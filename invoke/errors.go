@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/kubefaas/caddy-kubefaas/h1"
 	"github.com/kubefaas/caddy-kubefaas/retry"
 )
 
@@ -58,14 +59,7 @@ func final(client context.Context, o retry.Outcome, err error, x *Exchange) erro
 	return &AttemptError{Outcome: o, Address: x.Address, Attempts: x.Attempts, Err: err}
 }
 
-// stale is what a Sender's error has when a reused connection died before any
-// byte of the response came.
-type stale interface{ Stale() bool }
-
-// written is what a Sender's error has when it knows whether any byte of the
-// request may have been sent.
-type written interface{ Written() bool }
-
+// classify says what the error of an attempt means for the next one.
 func (i *Invoker) classify(client context.Context, req *http.Request, ctx *exchangeContext, err error) retry.Outcome {
 	e := retry.Exchange{
 		ClientGone: client.Err() != nil,
@@ -83,13 +77,9 @@ func (i *Invoker) classify(client context.Context, req *http.Request, ctx *excha
 	}
 	var d *DialError
 	e.Dialing = errors.As(err, &d)
-	var s stale
-	if errors.As(err, &s) {
-		e.Reused = s.Stale()
-	}
-	var w written
-	if errors.As(err, &w) {
-		r.Written = w.Written()
+	var failed *h1.Error
+	if errors.As(err, &failed) {
+		e.Reused, r.Written = failed.Stale(), failed.Written
 	}
 	e.Replayable = r.Replayable()
 	return retry.Classify(err, e)
