@@ -22,10 +22,16 @@ type address struct {
 	// gone: it gets no new request.
 	gone       bool
 	inFlight   int
+	load       *load
 	responding int
 	lastUsed   time.Time
 	tapped     bool // it is in the pool's tap set
 }
+
+// load is how many requests are on one host and port. When that comes back
+// after it was given up, the requests of before may still run there: the two
+// addresses share it, so that the limit holds for both together.
+type load struct{ n int }
 
 // pick returns the address with the fewest requests of those that have a
 // place, going round among equals; nil if there is none.
@@ -38,10 +44,10 @@ func (e *entry) pick() *address {
 			n -= len(e.addrs)
 		}
 		a := e.addrs[n]
-		if e.limit() > 0 && a.inFlight >= e.limit() {
+		if e.limit() > 0 && a.load.n >= e.limit() {
 			continue
 		}
-		if best == nil || a.inFlight < best.inFlight {
+		if best == nil || a.load.n < best.load.n {
 			best, at = a, n
 		}
 	}
@@ -58,7 +64,10 @@ func (e *entry) install(host string, extra bool, p Phases, now time.Time) *addre
 		return e.addrs[i]
 	}
 	e.serial++
-	a := &address{entry: e, host: host, ready: now, serial: e.serial, phases: p, extra: extra, lastUsed: now}
+	a := &address{entry: e, host: host, ready: now, serial: e.serial, phases: p, extra: extra, lastUsed: now, load: new(load)}
+	if i := slices.IndexFunc(e.gone, func(b *address) bool { return b.host == host }); i >= 0 {
+		a.load = e.gone[i].load
+	}
 	e.addrs = append(e.addrs, a)
 	e.pool.addresses.Add(1)
 	return a

@@ -42,7 +42,7 @@ func (f *flight) shortage() (ready, busy int, delay time.Duration, wanted bool) 
 		return 0, 0, 0, false
 	}
 	for _, a := range e.addrs {
-		if a.inFlight >= e.limit() {
+		if a.load.n >= e.limit() {
 			busy++
 		}
 	}

@@ -396,3 +396,28 @@ func TestADeadAddressIsReplacedForThoseWhoWaitForAPlace(t *testing.T) {
 		empty(t, p)
 	})
 }
+
+func TestAnAddressThatComesBackStillHasItsOldRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld().always("a:1")
+		p := w.pool(t)
+		c := w.call()
+		c.Function = limited(2)
+		first, second := get(t, p, c), get(t, p, c)
+		first.Invalidate(errDefinite) // its dial timed out; the other request runs on
+		waiting := start(t.Context(), p, c)
+		time.Sleep(time.Second)
+		equal(t, "addresses", hosts(p), "a:1")
+		s := p.Snapshot()[0]
+		equal(t, "requests on the address", s.Addresses[0].InFlight, 2)
+		equal(t, "requests in flight", s.InFlight, 2)
+		equal(t, "waiting", s.Waiting, 1)
+		first.Release()
+		if got := <-waiting; got.err != nil || got.took != time.Second {
+			t.Errorf("got %v after %v, want the first one's place at once", got.err, got.took)
+		}
+		n, _ := p.Use(c.Function.Key(), "a:1")
+		equal(t, "requests in use", n, 2)
+		second.Release()
+	})
+}

@@ -144,7 +144,7 @@ func (e *entry) settle(now time.Time) {
 	switch {
 	case w == nil || e.flight != nil:
 	case len(e.addrs) == 0:
-		e.startFlight(w.call, now)
+		e.startFlight(w.call)
 	case e.scaling == nil && !e.fixed:
 		if s, ok := w.call.Executor.(Scaler); ok {
 			e.startScaling(w.call, s)
@@ -155,6 +155,7 @@ func (e *entry) settle(now time.Time) {
 // lease counts a request on an address.
 func (e *entry) lease(a *address) {
 	a.inFlight++
+	a.load.n++
 	e.count.leases++
 }
 

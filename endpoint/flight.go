@@ -62,7 +62,7 @@ func (f *flight) run(work func(*flight)) {
 
 // startFlight begins to find an address. What ran in the background was about
 // addresses that are not known any more.
-func (e *entry) startFlight(call Call, now time.Time) {
+func (e *entry) startFlight(call Call) {
 	e.stopBackground()
 	if e.flight = e.launch(call, call.Settings.coldStart(), (*flight).resolve); e.flight == nil {
 		e.fail(ErrClosed)

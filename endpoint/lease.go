@@ -61,6 +61,7 @@ func (l *Lease) Release() {
 // release frees one place of an address.
 func (e *entry) release(a *address) {
 	a.inFlight--
+	a.load.n--
 	if a.inFlight > 0 && e.waiters.n == 0 {
 		return
 	}

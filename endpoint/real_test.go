@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,24 +28,6 @@ type executorFunc func(context.Context, *function.Function) ([]string, error)
 
 func (f executorFunc) Addresses(ctx context.Context, fn *function.Function) ([]string, error) {
 	return f(ctx, fn)
-}
-
-// noLeaks fails the test if goroutines of this package are left after it.
-func noLeaks(t *testing.T) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		deadline := time.Now().Add(5 * time.Second)
-		for runtime.NumGoroutine() > before {
-			if time.Now().After(deadline) {
-				buf := make([]byte, 1<<20)
-				t.Errorf("goroutines left: got %d, want %d\n%s",
-					runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
-				return
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
-	})
 }
 
 func TestManyRequestsToFunctionsThatListenLater(t *testing.T) {

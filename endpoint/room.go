@@ -119,8 +119,8 @@ func (w *waiter) wait(ctx context.Context, c *Call, began time.Time) (*Lease, er
 	case <-w.ready:
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
-	case now := <-timer.C:
-		if err := w.overdue(now); err != nil {
+	case <-timer.C:
+		if err := w.overdue(); err != nil {
 			return nil, err
 		}
 	}
@@ -152,7 +152,7 @@ func (w *waiter) leave() {
 
 // overdue takes a waiter out of the room that waited for too long, and says
 // what it waited for. It returns nil if the waiter's fate has been decided.
-func (w *waiter) overdue(now time.Time) error {
+func (w *waiter) overdue() error {
 	e := w.entry
 	e.mu.Lock()
 	defer e.mu.Unlock()

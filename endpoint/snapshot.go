@@ -65,14 +65,14 @@ func (e *entry) status(now time.Time) (Status, bool) {
 		ColdStarts: e.count.coldStarts, LastError: e.count.lastError, LastErrorAt: e.count.lastErrorAt,
 	}
 	for _, a := range e.addrs {
-		s.Addresses = append(s.Addresses, AddressStatus{a.host, now.Sub(a.ready), a.inFlight, a.used(now)})
+		s.Addresses = append(s.Addresses, AddressStatus{a.host, now.Sub(a.ready), a.load.n, a.used(now)})
 	}
 	return s, e.fn != nil && !e.dead
 }
 
 // used is when the address was last used: now, if it is.
 func (a *address) used(now time.Time) time.Time {
-	if a.inFlight > 0 {
+	if a.load.n > 0 {
 		return now
 	}
 	return a.lastUsed

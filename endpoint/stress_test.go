@@ -50,21 +50,20 @@ func (c *chaos) dial(ctx context.Context, _ string) (net.Conn, error) {
 	return near, ctx.Err()
 }
 
-// load is how many requests each address object is serving, as the requests
-// see it.
-type load struct {
+// observed is how many requests each function serves at each address, as the
+// requests see it.
+type observed struct {
 	mu   sync.Mutex
-	n    map[*address]int
+	n    map[string]int
 	most int
 }
 
-func (l *load) add(a *address, d int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.n[a] += d; l.n[a] == 0 {
-		delete(l.n, a)
-	}
-	l.most = max(l.most, l.n[a])
+func (o *observed) add(fn *function.Function, l *Lease, d int) {
+	at := fn.Name + "@" + l.Address()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.n[at] += d
+	o.most = max(o.most, o.n[at])
 }
 
 // Requests come, leave, fail and succeed at random, with everything else that
@@ -76,7 +75,7 @@ func TestTheLimitHoldsWhateverHappens(t *testing.T) {
 	p := New(Options{Dial: x.dial})
 	defer p.Close()
 	settings := &Settings{AddressTTL: 20 * time.Millisecond, ColdStartTimeout: 200 * time.Millisecond}
-	loads := load{n: make(map[*address]int)}
+	loads := observed{n: make(map[string]int)}
 	var served, left, failed atomic.Int64
 	end := time.Now().Add(duration)
 
@@ -94,7 +93,7 @@ func TestTheLimitHoldsWhateverHappens(t *testing.T) {
 			return
 		}
 		served.Add(1)
-		loads.add(l.address, 1)
+		loads.add(fn, l, 1)
 		if rand.IntN(2) == 0 {
 			l.Responding()
 		}
@@ -105,7 +104,7 @@ func TestTheLimitHoldsWhateverHappens(t *testing.T) {
 		if c := p.TakeConn(l.Address()); c != nil {
 			c.Close()
 		}
-		loads.add(l.address, -1)
+		loads.add(fn, l, -1)
 		l.Release()
 	}
 	var wg sync.WaitGroup

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -233,4 +234,22 @@ func empty(t *testing.T, p *Pool) {
 		equal(t, "requests that wait for "+s.Key.Name, s.Waiting, 0)
 		equal(t, "requests in flight to "+s.Key.Name, s.InFlight, 0)
 	}
+}
+
+// noLeaks fails the test if goroutines of this package are left after it.
+func noLeaks(t *testing.T) {
+	t.Helper()
+	before := runtime.NumGoroutine()
+	t.Cleanup(func() {
+		deadline := time.Now().Add(5 * time.Second)
+		for runtime.NumGoroutine() > before {
+			if time.Now().After(deadline) {
+				buf := make([]byte, 1<<20)
+				t.Errorf("goroutines left: got %d, want %d\n%s",
+					runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	})
 }
