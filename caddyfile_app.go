@@ -1,6 +1,8 @@
 package kubefaas
 
 import (
+	"fmt"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -50,8 +52,8 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"cold_start_timeout": one(&a.ColdStartTimeout, positive),
 		"max_waiting":        one(&a.MaxWaiting, count),
 		"max_waiting_total":  one(&a.MaxWaitingTotal, count),
-		"max_waiting_bytes":  one(&a.MaxWaitingBytes, parseSize),
-		"max_replay_body":    one(&a.MaxReplayBody, parseSize),
+		"max_waiting_bytes":  one(&a.MaxWaitingBytes, size),
+		"max_replay_body":    one(&a.MaxReplayBody, size),
 		"tap_interval":       one(&a.TapInterval, positive),
 		"header_prefix":      one(&a.HeaderPrefix, headerWord),
 		"retry":              func(d *caddyfile.Dispenser) error { return unmarshalRetry(d, &a.Retry) },
@@ -72,6 +74,9 @@ func (a *App) unmarshalExecutor(d *caddyfile.Dispenser) error {
 	if err != nil {
 		return err
 	}
+	if _, ok := mod.(Executor); !ok {
+		return d.Errf("executor: the module %s is not an executor", id)
+	}
 	a.ExecutorRaw = caddyconfig.JSONModuleObject(mod, "executor", name, nil)
 	return nil
 }
@@ -87,7 +92,6 @@ func (a *App) unmarshalFunction(d *caddyfile.Dispenser) error {
 			return d.Errf("function %s is configured twice", f.ref())
 		}
 	}
-	at := *d
 	err = parseBlock(d, words{
 		"uid":              one(&f.UID, text),
 		"resource_version": one(&f.ResourceVersion, text),
@@ -97,10 +101,7 @@ func (a *App) unmarshalFunction(d *caddyfile.Dispenser) error {
 		"protocol":         one(&f.Protocol, oneOf("protocol", function.HTTP, function.H2C)),
 	})
 	if err != nil {
-		return err
-	}
-	if err := f.validate(); err != nil {
-		return at.WrapErr(err)
+		return fmt.Errorf("function %s: %w", f.ref(), err)
 	}
 	a.Functions = append(a.Functions, f)
 	return nil
@@ -119,35 +120,6 @@ func functionArg(d *caddyfile.Dispenser) (FunctionRef, error) {
 	return ref, nil
 }
 
-// unmarshalRetry reads a retry block, which the app, the upstream source and
-// the transport share.
-func unmarshalRetry(d *caddyfile.Dispenser, dst **Retry) error {
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	r := new(Retry)
-	at := *d
-	err := parseBlock(d, words{
-		"initial_interval": one(&r.InitialInterval, positive),
-		"multiplier":       one(&r.Multiplier, decimal),
-		"max_attempts":     one(&r.MaxAttempts, count),
-		"address_attempts": one(&r.AddressAttempts, count),
-		"max_interval":     one(&r.MaxInterval, positive),
-		"jitter": func(d *caddyfile.Dispenser) error {
-			r.Jitter = new(float64)
-			return one(r.Jitter, decimal)(d)
-		},
-	})
-	if err != nil {
-		return err
-	}
-	if err := r.validate(); err != nil {
-		return at.Errf("retry: %v", err)
-	}
-	*dst = r
-	return nil
-}
-
 func (a *App) unmarshalAnalytics(d *caddyfile.Dispenser) error {
 	a.Analytics = new(AnalyticsConfig)
 	switch args := d.RemainingArgs(); len(args) {
@@ -156,14 +128,11 @@ func (a *App) unmarshalAnalytics(d *caddyfile.Dispenser) error {
 	case 2:
 		interval, err := positive(args[1])
 		if err != nil {
-			return d.Errf("analytics: %v", err)
+			return d.Errf("analytics: interval: %v", err)
 		}
 		a.Analytics.URL, a.Analytics.Interval = args[0], interval
 	default:
 		return d.ArgErr()
 	}
-	if err := a.Analytics.validate(); err != nil {
-		return d.WrapErr(err)
-	}
-	return nil
+	return located(d, a.Analytics.validate())
 }

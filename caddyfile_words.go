@@ -1,7 +1,9 @@
 package kubefaas
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,21 +20,32 @@ type words map[string]func(*caddyfile.Dispenser) error
 // repeatable.
 func parseBlock(d *caddyfile.Dispenser, ws words, repeatable ...string) error {
 	seen := make(map[string]bool, len(ws))
+	before := d.Val()
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		word := d.Val()
 		parse, known := ws[word]
 		switch {
+		case word == "{":
+			return d.Errf("%s takes no block", before)
 		case !known:
 			return d.Errf("unrecognized subdirective %q", word)
 		case seen[word] && !slices.Contains(repeatable, word):
 			return d.Errf("%s stands twice", word)
 		}
-		seen[word] = true
+		seen[word], before = true, word
 		if err := parse(d); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// located adds file and line to an error, if there is one.
+func located(d *caddyfile.Dispenser, err error) error {
+	if err == nil {
+		return nil
+	}
+	return d.WrapErr(err)
 }
 
 // one parses a word with exactly one argument.
@@ -73,11 +86,30 @@ func flag(dst *bool) func(*caddyfile.Dispenser) error {
 	}
 }
 
-func text(s string) (string, error) { return s, nil }
+// text reads anything. Empty text is refused: in JSON it would mean the
+// default, and mostly it is an environment variable that is not set.
+func text(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("the argument is empty")
+	}
+	return s, nil
+}
 
-func number(s string) (int, error) { return strconv.Atoi(s) }
+func number(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a whole number", s)
+	}
+	return n, nil
+}
 
-func decimal(s string) (float64, error) { return strconv.ParseFloat(s, 64) }
+func decimal(s string) (float64, error) {
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+		return 0, fmt.Errorf("%q is not a number", s)
+	}
+	return f, nil
+}
 
 func duration(s string) (caddy.Duration, error) {
 	d, err := caddy.ParseDuration(s)
@@ -97,13 +129,19 @@ func positive(s string) (caddy.Duration, error) {
 // count reads a whole number above zero.
 func count(s string) (int, error) {
 	n, err := number(s)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not a whole number", s)
+	if err == nil && n <= 0 {
+		err = fmt.Errorf("%d is not above zero", n)
 	}
-	if n <= 0 {
-		return 0, fmt.Errorf("%d is not above zero", n)
+	return n, err
+}
+
+// size reads a size above zero.
+func size(s string) (Size, error) {
+	n, err := parseSize(s)
+	if err == nil && n <= 0 {
+		err = fmt.Errorf("%s is not above zero", s)
 	}
-	return n, nil
+	return n, err
 }
 
 // headerWord reads a word that may stand in a header's name.

@@ -2,7 +2,6 @@ package kubefaas
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,7 +30,8 @@ type ProcessFunction struct {
 	// The function's name.
 	Name string `json:"name"`
 
-	// The program and its arguments. No shell reads them. The program gets
+	// The program and its arguments. No shell reads them. Placeholders such as
+	// `{env.NAME}` are replaced, here and in `dir` and `env`. The program gets
 	// `PORT` and `KUBEFAAS_FUNCTION` in its environment and listens on
 	// 127.0.0.1:$PORT.
 	Command []string `json:"command"`
@@ -122,24 +122,16 @@ func (f *ProcessFunction) spec() (process.Spec, error) {
 		}
 		s.Min, s.Max = f.Instances.Min, f.Instances.Max
 	}
+	// What looks like a placeholder and is none stays: ${PORT} is a shell's.
 	repl := caddy.NewReplacer()
-	var errs []error
-	replace := func(s string) string {
-		out, err := repl.ReplaceOrErr(s, false, true)
-		errs = append(errs, err)
-		return out
-	}
 	for _, arg := range f.Command {
-		s.Command = append(s.Command, replace(arg))
+		s.Command = append(s.Command, repl.ReplaceKnown(arg, ""))
 	}
-	s.Dir = replace(s.Dir)
+	s.Dir = repl.ReplaceKnown(s.Dir, "")
 	for key, value := range f.Env {
-		s.Env = append(s.Env, process.EnvVar{Key: key, Value: replace(value)})
+		s.Env = append(s.Env, process.EnvVar{Key: key, Value: repl.ReplaceKnown(value, "")})
 	}
 	slices.SortFunc(s.Env, func(a, b process.EnvVar) int { return strings.Compare(a.Key, b.Key) })
-	if err := errors.Join(errs...); err != nil {
-		return s, fmt.Errorf("executor process: function %s: %w", s.Ref, err)
-	}
 	return s, nil
 }
 

@@ -1,7 +1,6 @@
 package kubefaas
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,40 +8,9 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/dustin/go-humanize"
 
 	"github.com/kubefaas/caddy-kubefaas/function"
-	"github.com/kubefaas/caddy-kubefaas/retry"
 )
-
-// Size is a number of bytes. In JSON it is a number, or text such as "64MiB"
-// as go-humanize reads it.
-type Size int64
-
-// UnmarshalJSON reads a number of bytes or text with a unit.
-func (s *Size) UnmarshalJSON(b []byte) error {
-	if len(b) > 0 && b[0] == '"' {
-		var text string
-		if err := json.Unmarshal(b, &text); err != nil {
-			return err
-		}
-		n, err := parseSize(text)
-		*s = n
-		return err
-	}
-	return json.Unmarshal(b, (*int64)(s))
-}
-
-func parseSize(text string) (Size, error) {
-	n, err := humanize.ParseBytes(text)
-	if err != nil {
-		return 0, fmt.Errorf("bad size %q: %w", text, err)
-	}
-	if n > 1<<62 {
-		return 0, fmt.Errorf("bad size %q: too large", text)
-	}
-	return Size(n), nil
-}
 
 // FunctionConfig is what is known of a function beside its name. A function
 // without one has the defaults.
@@ -140,45 +108,3 @@ func (a *App) function(ref function.Ref) *function.Function {
 	}
 	return f
 }
-
-// Retry says how requests are tried again when an address does not answer.
-type Retry struct {
-	// The first wait between two attempts. Default: `50ms`.
-	InitialInterval caddy.Duration `json:"initial_interval,omitempty"`
-
-	// What each wait is longer than the one before it. Default: `2`.
-	Multiplier float64 `json:"multiplier,omitempty"`
-
-	// How many attempts a request has. Default: `10`.
-	MaxAttempts int `json:"max_attempts,omitempty"`
-
-	// How many dial time-outs one address has before it is given up.
-	// Default: `5`.
-	AddressAttempts int `json:"address_attempts,omitempty"`
-
-	// The longest wait between two attempts. Default: `1s`.
-	MaxInterval caddy.Duration `json:"max_interval,omitempty"`
-
-	// By how much a wait is shortened or lengthened at random: 0.2 is 20 %.
-	// Default: `0.2`.
-	Jitter *float64 `json:"jitter,omitempty"`
-}
-
-func (r *Retry) policy() retry.Policy {
-	if r == nil {
-		return retry.Policy{}.WithDefaults()
-	}
-	p := retry.Policy{
-		InitialInterval: time.Duration(r.InitialInterval),
-		Multiplier:      r.Multiplier,
-		MaxAttempts:     r.MaxAttempts,
-		AddressAttempts: r.AddressAttempts,
-		MaxInterval:     time.Duration(r.MaxInterval),
-	}.WithDefaults()
-	if r.Jitter != nil {
-		p.Jitter = *r.Jitter
-	}
-	return p
-}
-
-func (r *Retry) validate() error { return r.policy().Validate() }

@@ -3,7 +3,11 @@ package kubefaas
 import (
 	"errors"
 	"fmt"
+	"path"
+	"regexp"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -61,6 +65,9 @@ type Trigger struct {
 
 	// where the trigger stands in a Caddyfile, for messages.
 	where string
+	// adapting is set while the Caddyfile is read, perhaps not on the machine
+	// that will run it.
+	adapting bool
 }
 
 // WeightedFunction is a function and its share of the requests.
@@ -98,43 +105,109 @@ const (
 // defaultStreamIdle is a trigger's stream_idle_timeout.
 const defaultStreamIdle = 60 * time.Second
 
-// validate judges what the route table does not.
-func (t *Trigger) validate() error {
+// maxTriggerErrors is how many triggers one message complains of.
+const maxTriggerErrors = 10
+
+// errNameTaken is wrapped by the error of two triggers with one name.
+var errNameTaken = errors.New("its name is taken by the trigger")
+
+// compile judges the triggers and builds their table.
+func (h *Handler) compile() (*table, error) {
+	if err := checkInternal(h.Internal); err != nil {
+		return nil, err
+	}
 	var errs []error
+	names := make(map[string]*Trigger)
+	for i := range h.Triggers {
+		t := &h.Triggers[i]
+		err := t.validate()
+		if other := names[t.Name]; err == nil && other != nil {
+			err = fmt.Errorf("%w of path %q%s", errNameTaken, other.Path, other.at())
+		}
+		if t.Name != "" {
+			names[t.Name] = t
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", t.place(), err))
+		}
+		if len(errs) == maxTriggerErrors {
+			break
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return newTable(h.Triggers, h.Internal)
+}
+
+// checkInternal judges the path of the internal routes; none is fine.
+func checkInternal(s string) error {
+	switch {
+	case s == "":
+	case !strings.HasPrefix(s, "/"):
+		return fmt.Errorf("internal: the path %q does not begin with a slash", s)
+	case s == "/":
+		return errors.New("internal: the path \"/\" would hide all other paths: give it a name")
+	case strings.ContainsAny(s, "{}*?#%") || path.Clean(s) != strings.TrimSuffix(s, "/"):
+		return fmt.Errorf("internal: %q is not a plain path", s)
+	}
+	return nil
+}
+
+// validate judges what the route table does not. Whoever asks names the trigger.
+func (t *Trigger) validate() error {
+	if strings.ContainsFunc(t.Name, func(c rune) bool { return c == '/' || unicode.IsControl(c) }) {
+		return fmt.Errorf("name: %q has a slash or a control character in it; /id/<name> would not reach it", t.Name)
+	}
 	switch t.UpstreamPath {
 	case "", upstreamRoot, upstreamStrip, upstreamKeep:
 	default:
-		errs = append(errs, fmt.Errorf("upstream_path: %q is not one of root, strip, keep", t.UpstreamPath))
+		return fmt.Errorf("upstream_path: %q is not one of root, strip, keep", t.UpstreamPath)
 	}
 	for _, d := range []struct {
 		name string
 		is   caddy.Duration
 	}{{"timeout", t.Timeout}, {"stream_idle_timeout", t.StreamIdleTimeout}, {"stream_max_duration", t.StreamMaxDuration}} {
 		if d.is < 0 {
-			errs = append(errs, fmt.Errorf("%s: %s is negative", d.name, time.Duration(d.is)))
+			return fmt.Errorf("%s: %s is negative", d.name, time.Duration(d.is))
 		}
+	}
+	if t.Sticky != nil && t.Sticky.Source == "" {
+		return errors.New("sticky: it has no source (cookie, header, query or client_ip)")
 	}
 	for _, f := range t.Functions {
 		if err := refOf(f.Namespace, f.Name).Validate(); err != nil {
-			errs = append(errs, fmt.Errorf("function: %w", err))
+			return fmt.Errorf("function %q: %w", f.Name, err)
 		}
 		if f.Weight == nil && len(t.Functions) > 1 {
-			errs = append(errs, fmt.Errorf("function %s: it needs a weight, since it is not the only one", f.Name))
+			return fmt.Errorf("function %s: it needs a weight, since it is not the only one", f.Name)
 		}
-	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("%s: %w", t.label(), err)
 	}
 	return nil
 }
 
 // label names the trigger in a message.
 func (t *Trigger) label() string {
-	s := fmt.Sprintf("trigger %q", t.Name)
 	if t.Name == "" {
-		s = fmt.Sprintf("trigger %q", t.Path)
+		return fmt.Sprintf("trigger %q", t.Path)
 	}
-	return s
+	return fmt.Sprintf("trigger %q", t.Name)
+}
+
+// place is the label, behind the file and the line where they are known.
+func (t *Trigger) place() string {
+	if t.where == "" {
+		return t.label()
+	}
+	return t.where + ": " + t.label()
+}
+
+// at is where the trigger stands, in a form to append, or nothing.
+func (t *Trigger) at() string {
+	if t.where == "" {
+		return ""
+	}
+	return " at " + t.where
 }
 
 // weights are the functions as the route table takes them.
@@ -155,11 +228,21 @@ func (t *Trigger) hosts() ([]string, error) {
 	repl := caddy.NewReplacer()
 	out := make([]string, len(t.Hosts))
 	for i, h := range t.Hosts {
-		s, err := repl.ReplaceOrErr(h, true, true)
+		s, err := repl.ReplaceOrErr(h, !t.adapting, true)
 		if err != nil {
-			return nil, fmt.Errorf("%s: host %q: %w", t.label(), h, err)
+			return nil, fmt.Errorf("%s: host %q: %w", t.place(), h, err)
+		}
+		if t.adapting && s != h {
+			s = standIn.ReplaceAllStringFunc(h, func(s string) string { return notHost.ReplaceAllString(s[1:len(s)-1], "-") })
 		}
 		out[i] = s
 	}
 	return out, nil
 }
+
+// A placeholder may have its value only on the machine where the configuration
+// will run. Until then its own name stands for it.
+var (
+	standIn = regexp.MustCompile(`\{[^{}]*\}`)
+	notHost = regexp.MustCompile(`[^A-Za-z0-9]`)
+)

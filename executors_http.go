@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -77,6 +76,9 @@ func (e *HTTPExecutor) Provision(ctx caddy.Context) error {
 	if e.API == "" {
 		e.API = executor.APIv2
 	}
+	if err := e.checkTLS(); err != nil {
+		return fmt.Errorf("executor http: %w", err)
+	}
 	// The app is provisioned up to its executor: it has its defaults.
 	app, err := ctx.App(appID)
 	if err != nil {
@@ -95,6 +97,14 @@ func (e *HTTPExecutor) Provision(ctx caddy.Context) error {
 	}
 	e.client, e.key, e.revision = v.(*sharedClient), key, "http "+strings.TrimRight(e.URL, "/")
 	return nil
+}
+
+// checkTLS refuses TLS that would not be used.
+func (e *HTTPExecutor) checkTLS() error {
+	if scheme, _, _ := strings.Cut(e.URL, ":"); e.TLS == nil || strings.EqualFold(scheme, "https") || strings.Contains(e.URL, "{") {
+		return nil
+	}
+	return fmt.Errorf("tls: the URL %q is not an https one", e.URL)
 }
 
 func (e *HTTPExecutor) newClient(ctx caddy.Context, app *App) (*sharedClient, error) {
@@ -166,74 +176,9 @@ func moduleVersion() string {
 	return ""
 }
 
-// StaticExecutor has addresses that never change.
-type StaticExecutor struct {
-	// The functions and their addresses.
-	Functions []StaticFunction `json:"functions,omitempty"`
-
-	static *executor.Static
-}
-
-// StaticFunction is a function at fixed addresses.
-type StaticFunction struct {
-	// The function's namespace. Default: `default`.
-	Namespace string `json:"namespace,omitempty"`
-
-	// The function's name.
-	Name string `json:"name"`
-
-	// Its addresses: `host:port`, or `host` for port 80.
-	Addresses []string `json:"addresses"`
-}
-
-// CaddyModule returns the Caddy module information.
-func (*StaticExecutor) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "kubefaas.executors.static", New: func() caddy.Module { return new(StaticExecutor) }}
-}
-
-// Provision checks the addresses.
-func (e *StaticExecutor) Provision(caddy.Context) (err error) {
-	e.static, err = e.build()
-	return err
-}
-
-func (e *StaticExecutor) build() (*executor.Static, error) {
-	functions := make(map[function.Ref][]string, len(e.Functions))
-	for _, f := range e.Functions {
-		ref := refOf(f.Namespace, f.Name)
-		if functions[ref] != nil {
-			return nil, fmt.Errorf("static executor: function %s stands twice", ref)
-		}
-		functions[ref] = append([]string{}, f.Addresses...)
-	}
-	return executor.NewStatic(functions)
-}
-
-// Addresses gives the function's addresses.
-func (e *StaticExecutor) Addresses(ctx context.Context, fn *function.Function) ([]string, error) {
-	return e.static.Addresses(ctx, fn)
-}
-
-// Revision changes with the function's addresses.
-func (e *StaticExecutor) Revision(ref function.Ref) string {
-	for _, f := range e.Functions {
-		if refOf(f.Namespace, f.Name) == ref {
-			return "static " + strings.Join(f.Addresses, " ")
-		}
-	}
-	return "static"
-}
-
-// Knows says whether the function has an address here.
-func (e *StaticExecutor) Knows(ref function.Ref) bool {
-	return slices.ContainsFunc(e.Functions, func(f StaticFunction) bool { return refOf(f.Namespace, f.Name) == ref })
-}
-
 // Interface guards
 var (
 	_ Executor           = (*HTTPExecutor)(nil)
-	_ Executor           = (*StaticExecutor)(nil)
 	_ caddy.Provisioner  = (*HTTPExecutor)(nil)
-	_ caddy.Provisioner  = (*StaticExecutor)(nil)
 	_ caddy.CleanerUpper = (*HTTPExecutor)(nil)
 )
