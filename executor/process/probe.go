@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// The pause between two probes is a tenth of the wait so far, within these
-// bounds: probing adds a twentieth to a program's own start on average, and a
+// The pause between two probes is a twentieth of the wait so far, within these
+// bounds: probing adds a fortieth to a program's own start on average, and a
 // slow one does not cost much of the processor that it starts on.
 const (
 	leastProbePause = time.Millisecond
@@ -46,7 +46,7 @@ func probe(ctx context.Context, addr string, ready Ready) (net.Conn, error) {
 			last = fmt.Errorf("it accepts connections but does not answer GET %s", ready.Path)
 		}
 		p.release()
-		timer.Reset(min(max(time.Since(began)/10, leastProbePause), mostProbePause))
+		timer.Reset(min(max(time.Since(began)/20, leastProbePause), mostProbePause))
 	}
 }
 
