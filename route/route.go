@@ -33,6 +33,14 @@
 // A trigger whose methods do not fit passes the request on to the next one. GET
 // serves HEAD; a HEAD trigger of the same pattern goes first.
 //
+// # Paths
+//
+// A request's path is matched cleaned: slashes merged, dot segments resolved
+// (also with their dots encoded), the slash at the end kept. An encoded slash
+// stays inside its segment. A path with both an encoded slash and a dot segment
+// matches nothing, since others would read another path there; nor does one
+// that does not begin with '/'.
+//
 // A variable after which others may span '/' takes as much as it can: the last
 // such variable gets the least, then the one before it.
 package route
