@@ -14,7 +14,7 @@
 //	{
 //		kubefaas {
 //			executor static {
-//				function hello `+f.Addr()+`
+//				hello `+f.Addr()+`
 //			}
 //		}
 //	}

@@ -3,6 +3,9 @@ package caddytest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -52,5 +55,31 @@ func TestQuantilesOfKnownLatencies(t *testing.T) {
 	}
 	if got := (&LoadReport{}).Quantile(0.5); got != 0 {
 		t.Errorf("quantile of nothing: got %v, want 0", got)
+	}
+}
+
+// The harness itself must not be what fails under the load that tests make: no
+// Caddy here, and no time-out but that of the whole run.
+func TestFunctionCarriesTwoThousandRequestsAtOnce(t *testing.T) {
+	f := NewFunction(t)
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2000}}
+	defer client.CloseIdleConnections()
+	rep := Load(t, 2000, 2000, func(ctx context.Context, i int) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.URL("/"), nil)
+		if err != nil {
+			return err
+		}
+		req.Header.Set(TestIDHeader, fmt.Sprint(i))
+		resp, err := client.Do(req)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		_, err = io.Copy(io.Discard, resp.Body)
+		return err
+	})
+	rep.RequireNoErrors(t)
+	if n, again := f.Requests(), f.Repeated(); n != 2000 || len(again) > 0 {
+		t.Errorf("got %d executions and %d repeated, want 2000 and none", n, len(again))
 	}
 }
