@@ -130,11 +130,7 @@ func fail(err error) *failure {
 	case errors.Is(err, context.Canceled):
 		f.status, f.reason = statusClientClosed, reasonClientClosed
 	default:
-		f.reason = reasonExecutorError
-		var missing interface{ NotFound() bool }
-		if errors.As(err, &missing) && missing.NotFound() {
-			f.reason = reasonFunctionNotFound
-		}
+		f.ofProgram(err)
 	}
 	return f
 }
@@ -173,6 +169,19 @@ func (f *failure) ofExecutor(e *executor.Error) {
 		f.reason = reasonExecutorUnavailable
 	default:
 		f.reason = reasonExecutorError
+	}
+}
+
+// ofProgram is the failure of an executor on this machine.
+func (f *failure) ofProgram(err error) {
+	f.reason = reasonExecutorError
+	var missing interface{ NotFound() bool }
+	var late interface{ Timeout() bool }
+	switch {
+	case errors.As(err, &missing) && missing.NotFound():
+		f.reason = reasonFunctionNotFound
+	case errors.As(err, &late) && late.Timeout():
+		f.status, f.reason = http.StatusGatewayTimeout, reasonColdStartTimeout
 	}
 }
 
