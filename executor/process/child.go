@@ -52,7 +52,7 @@ func (r *Runtime) spawn(spec Spec, port int) (*child, error) {
 	}
 	c := &child{cmd: cmd, pid: cmd.Process.Pid, out: out, exited: make(chan struct{}), guard: &r.guard}
 	c.guard.watch(c.pid)
-	out.begin(r.log.With(zap.Stringer("function", spec.Ref), zap.Int("pid", c.pid)))
+	out.begin(r.log.Named("output").With(zap.Stringer("function", spec.Ref), zap.Int("pid", c.pid)))
 	go c.reap()
 	return c, nil
 }
