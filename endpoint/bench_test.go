@@ -88,6 +88,23 @@ func BenchmarkCold(b *testing.B) {
 	}
 }
 
+func TestAWarmRequestAllocatesItsLeaseAndNothingElse(t *testing.T) {
+	w := newWorld().always("a:1")
+	p := w.pool(t)
+	get(t, p, w.call()).Release()
+	allocs := testing.AllocsPerRun(100, func() {
+		l, err := p.Acquire(t.Context(), &Call{Function: hello, Executor: w})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Responding()
+		l.Release()
+	})
+	if allocs > 1 {
+		t.Errorf("allocations: got %v, want at most 1", allocs)
+	}
+}
+
 // What a waiting request costs here, beside its goroutine: measured with
 // waiters that have none. The request's own memory is not in it.
 func TestMemoryOfAWaitingRequestIsSmall(t *testing.T) {

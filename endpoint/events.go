@@ -22,7 +22,7 @@ type Events struct {
 	// Ready: an address listens that was not known before.
 	Ready func(fn *function.Function, addr string, p Phases)
 	// Changed: the executor gave other addresses than before.
-	Changed func(fn *function.Function, old, new []string)
+	Changed func(fn *function.Function, from, to []string)
 	// Invalidated: an address gets no new requests.
 	Invalidated func(fn *function.Function, addr string, why error)
 	// Failed: no address was found. Told once, however many requests waited.
@@ -42,9 +42,9 @@ func (e *Events) ready(fn *function.Function, addr string, p Phases) {
 	}
 }
 
-func (e *Events) changed(fn *function.Function, old, new []string) {
+func (e *Events) changed(fn *function.Function, from, to []string) {
 	if e.Changed != nil {
-		e.Changed(fn, old, new)
+		e.Changed(fn, from, to)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -197,19 +196,6 @@ func TestSettingsAreObeyed(t *testing.T) {
 		synctest.Wait()
 		equal(t, "calls after a short lifetime", w.called()-before, 1)
 	})
-}
-
-func TestAClosedPoolKeepsNoConnection(t *testing.T) {
-	w := newWorld()
-	var s stash
-	s.close()
-	conn, _ := w.dial(t.Context(), "a:1")
-	if surplus := s.put("a:1", conn); surplus == nil {
-		t.Error("put after close: got nothing to close, want the connection")
-	} else {
-		surplus.Close()
-	}
-	equal(t, "taken", s.take("a:1"), net.Conn(nil))
 }
 
 func TestManyProbesShareABudgetOfDials(t *testing.T) {
