@@ -11,9 +11,6 @@ import (
 	"sync/atomic"
 )
 
-// errEnded stands for io.EOF where Read must not touch the connection any more.
-var errEnded = io.EOF
-
 // responseBody is a response's body: Close is safe beside Read.
 type responseBody struct {
 	x       *exchange

@@ -75,7 +75,11 @@ func TestEndOfTheContextInterruptsEveryWait(t *testing.T) {
 				}
 				defer cancel()
 				req := newRequest(t, "POST", s.addr, c.body).WithContext(ctx)
-				resp, err := newTransport(t).RoundTrip(req)
+				tr := newTransport(t)
+				tr.Dial = func(_ context.Context, addr string) (net.Conn, error) {
+					return net.Dial("tcp", addr) // not the wait that is looked at here
+				}
+				resp, err := tr.RoundTrip(req)
 				if err == nil {
 					_, err = io.ReadAll(resp.Body)
 					resp.Body.Close()
@@ -205,6 +209,33 @@ func TestCancellingAnEndedRequestDoesNotTouchItsConnection(t *testing.T) {
 	}
 	if got := s.accepted(); got != 1 {
 		t.Errorf("connections: got %d, want 1", got)
+	}
+}
+
+// Once the context has ended, its registration may be at work on the connection.
+func TestConnectionWhoseContextEndedIsNotReused(t *testing.T) {
+	s := newRawServer(t, func(_ int, c net.Conn, br *bufio.Reader) {
+		for {
+			if _, _, alive := readRequest(br); !alive {
+				return
+			}
+			io.WriteString(c, ok+"Content-Length: 5\r\n\r\nhello")
+		}
+	})
+	tr := newTransport(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	resp, err := tr.RoundTrip(newRequest(t, "GET", s.addr, nil).WithContext(ctx))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.(*responseBody).x.c.watch() // as a longer request would have done
+	cancel()
+	if b, err := io.ReadAll(resp.Body); string(b) != "hello" || err != nil {
+		t.Errorf("what was buffered: got %q, %v; want hello", b, err)
+	}
+	do(t, tr, newRequest(t, "GET", s.addr, nil))
+	if got := s.accepted(); got != 2 {
+		t.Errorf("connections: got %d, want 2", got)
 	}
 }
 

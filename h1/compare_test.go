@@ -22,7 +22,7 @@ type rawCase struct {
 	method string // GET if empty
 	stays  bool   // the server keeps the connection open and answers a second request
 	// surplus: bytes follow the response. net/http notices them some time after it has
-	// made the connection available; here it must never become available.
+	// made the connection available, sometimes too late; here that must never happen.
 	surplus bool
 	// stricter says why RoundTrip fails where net/http's does not.
 	stricter string
@@ -114,7 +114,7 @@ var rawCases = []rawCase{
 	{name: "many informational responses", raw: strings.Repeat("HTTP/1.1 102 Processing\r\nX-N: 1\r\n\r\n", 20) + ok + "Content-Length: 5\r\nX-N: 2\r\n\r\nhello", stays: true},
 	{name: "103 with a length", raw: "HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n" + ok + "Content-Length: 5\r\n\r\nhello", stays: true},
 	{name: "103 and nothing more", raw: "HTTP/1.1 103 Early Hints\r\n\r\n"},
-	{name: "101 without upgrade", raw: "HTTP/1.1 101 Switching Protocols\r\n\r\n"},
+	{name: "101 without upgrade", raw: "HTTP/1.1 101 Switching Protocols\r\n\r\n", stays: true},
 	{name: "199", raw: "HTTP/1.1 199 Odd\r\n\r\n" + ok + "Content-Length: 5\r\n\r\nhello", stays: true},
 
 	// Connection
@@ -177,7 +177,7 @@ var rawCases = []rawCase{
 	{name: "bracket in a name", raw: ok + "X[a]: one\r\nContent-Length: 5\r\n\r\nhello"},
 	{name: "names in odd cases", raw: ok + "x-lOWER: 1\r\nX--dASH-: 2\r\n!odd~: 3\r\n9-nine: 4\r\ncontent-length: 5\r\n\r\nhello", stays: true},
 	{name: "repeated field", raw: ok + "Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nset-cookie: c=3\r\nContent-Length: 5\r\n\r\nhello", stays: true},
-	{name: "fourteen fields", raw: ok + strings.Repeat("X-A: 1\r\nX-B: 2\r\nX-C: 3\r\n", 5) + "X-D: 1\r\nX-E: 2\r\nContent-Length: 5\r\n\r\nhello", stays: true},
+	{name: "sixteen fields", raw: ok + "A: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\nE: 5\r\nF: 6\r\nG: 7\r\nH: 8\r\nI: 9\r\nJ: 10\r\nK: 11\r\nL: 12\r\nM: 13\r\nN: 14\r\nO: 15\r\nContent-Length: 5\r\n\r\nhello", stays: true},
 	{name: "pragma no-cache", raw: ok + "Pragma: no-cache\r\nContent-Length: 5\r\n\r\nhello", stays: true},
 	{name: "gzip content is passed on", raw: ok + "Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello", stays: true},
 	{name: "head longer than the read buffer", raw: ok + "X-A: " + strings.Repeat("a", 9000) + "\r\nContent-Length: 5\r\n\r\nhello", stays: true},
@@ -196,7 +196,9 @@ type outcome struct {
 	StatusCode, Major, Minor                int
 	ContentLength                           int64
 	Header, Trailer                         http.Header
-	TransferEncoding, Informational         []string
+	TransferEncoding                        []string
+	Codes                                   []int // informational
+	Informational                           []http.Header
 	Reused                                  bool // a second request used the same connection
 }
 
@@ -218,7 +220,6 @@ func TestResponsesAreReadAsByNetHTTP(t *testing.T) {
 				if got.Reused {
 					t.Error("a connection with surplus bytes was reused")
 				}
-				want.Reused = false
 			}
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("\ngot  %+v (%v)\nwant %+v (%v)", got, gotErr, want, wantErr)
@@ -252,7 +253,7 @@ func observe(t *testing.T, c rawCase, rt http.RoundTripper) (o outcome, cause er
 	req := newRequest(t, c.method, s.addr, nil)
 	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
 		Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
-			o.Informational = append(o.Informational, http.StatusText(code), strings.Join(h["Link"], ","), strings.Join(h["X-N"], ","))
+			o.Codes, o.Informational = append(o.Codes, code), append(o.Informational, http.Header(h))
 			return nil
 		},
 	})
@@ -264,6 +265,9 @@ func observe(t *testing.T, c rawCase, rt http.RoundTripper) (o outcome, cause er
 		resp.Body.Close()
 		o.BodyFailed, cause, o.Body = err != nil, err, string(b)
 		o.describe(resp)
+	}
+	if _, own := rt.(*Transport); c.surplus && !own {
+		return o, cause // net/http may take the surplus for the next response
 	}
 	next := newRequest(t, "GET", s.addr, nil)
 	next.URL.Path = "/second"

@@ -3,6 +3,7 @@ package h1
 import (
 	"context"
 	"errors"
+	"io"
 	"math"
 	"net/http"
 	"net/http/httptrace"
@@ -19,12 +20,8 @@ type exchange struct {
 	trace *httptrace.ClientTrace // nil without one
 	c     *conn
 
-	// The request's body; nil without one.
-	body interface {
-		Read([]byte) (int, error)
-		Close() error
-	}
-	length     int64 // of body; -1 if chunked
+	body       io.ReadCloser // the request's; nil without one
+	length     int64         // of body; -1 if chunked
 	chunked    bool
 	expect     bool // Expect: 100-continue
 	touched    bool // body may have been read from
@@ -169,7 +166,7 @@ func (x *exchange) deliver(resp *http.Response) (*http.Response, error) {
 	x.keep = !closing && !x.broken && resp.StatusCode > 199
 	if resp.Body == http.NoBody {
 		x.rbody.ended.Store(true)
-		x.rbody.err = errEnded
+		x.rbody.err = io.EOF
 		if !x.complete() {
 			resp.Body = &x.rbody // closing it ends the upload
 		}

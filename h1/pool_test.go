@@ -39,6 +39,19 @@ func TestEarlyCloseOfAResponseClosesItsConnection(t *testing.T) {
 	}
 }
 
+func TestRequestThatAsksForCloseClosesItsConnection(t *testing.T) {
+	s := newRawServer(t, echo)
+	tr := newTransport(t)
+	for range 2 {
+		req := newRequest(t, "GET", s.addr, nil)
+		req.Close = true
+		do(t, tr, req)
+	}
+	if got := s.accepted(); got != 2 {
+		t.Errorf("connections: got %d, want 2", got)
+	}
+}
+
 func TestConnectionIsFreeAtTheBodysEndBeforeClose(t *testing.T) {
 	s := newRawServer(t, echo)
 	tr := newTransport(t)
@@ -153,23 +166,25 @@ func TestConnectionThatEndedOrSpokeWhileIdleIsNotReused(t *testing.T) {
 		"answer nobody asked": func(c net.Conn) { io.WriteString(c, ok+"Content-Length: 4\r\n\r\nevil") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			acted := make(chan struct{})
-			s := newRawServer(t, func(n int, c net.Conn, br *bufio.Reader) {
-				readRequest(br)
+			acted := make(chan struct{}, 1)
+			s := newRawServer(t, func(_ int, c net.Conn, br *bufio.Reader) {
+				req, _, _ := readRequest(br)
 				io.WriteString(c, ok+"Content-Length: 5\r\n\r\nhello")
-				if n == 1 {
+				if req != nil && req.Method == "GET" {
 					idle(c)
-					close(acted)
+					acted <- struct{}{}
 				}
 				br.ReadByte()
 			})
-			tr := newTransport(t)
-			do(t, tr, newRequest(t, "GET", s.addr, nil))
-			<-acted
-			time.Sleep(10 * time.Millisecond) // loopback delivers within microseconds
-			// A POST shows that it is not the retry that helps.
-			if _, got := do(t, tr, newRequest(t, "POST", s.addr, track(strings.NewReader("x")))); got != "hello" {
-				t.Errorf("got %q, want hello", got)
+			// Requests that are not repeated show that it is the look that helps.
+			for body, streamed := range map[string]io.Reader{"no body": nil, "streamed body": track(strings.NewReader("x"))} {
+				tr := newTransport(t)
+				do(t, tr, newRequest(t, "GET", s.addr, nil))
+				<-acted
+				time.Sleep(10 * time.Millisecond) // loopback delivers within microseconds
+				if _, got := do(t, tr, newRequest(t, "POST", s.addr, streamed)); got != "hello" {
+					t.Errorf("%s: got %q, want hello", body, got)
+				}
 			}
 		})
 	}

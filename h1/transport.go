@@ -56,6 +56,10 @@ var _ http.RoundTripper = (*Transport)(nil)
 // returns when the head of its response has arrived. It does not modify req; a
 // non-nil req.Body is always closed, possibly after RoundTrip has returned.
 //
+// A body of up to 64 KiB that is in memory (a bytes or strings reader, or one whose
+// method Buffered() bool says so) is written on the caller's goroutine, any other by a
+// goroutine of its own that also waits for the function's 100 Continue.
+//
 // Reading the response's body to its end makes the connection available again;
 // closing the body earlier closes the connection, and ends a request body that is
 // still being sent. The body of a 101 response is an io.ReadWriteCloser with

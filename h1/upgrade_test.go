@@ -90,6 +90,10 @@ func TestTraceSeesTheRequestsCourse(t *testing.T) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 
+	// Whoever sees informational responses is trusted to limit their number.
+	tr.MaxHeaderBytes = int64(len("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"+ok+"Content-Length: 0\r\n\r\n") - 1)
+	do(t, tr, newRequest(t, "GET", s.addr, nil).WithContext(ctx))
+
 	stop := errors.New("stop")
 	note.Got1xxResponse = func(int, textproto.MIMEHeader) error { return stop }
 	if _, err := tr.RoundTrip(newRequest(t, "GET", s.addr, nil).WithContext(ctx)); err != stop {
