@@ -52,6 +52,3 @@ func restored(texts []string) []string {
 	}
 	return texts
 }
-
-// restoredText reads a word's text as it was written.
-func restoredText(s string) (string, error) { return text(restoreShorthands(s)) }

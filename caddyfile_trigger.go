@@ -99,7 +99,7 @@ func (t *Trigger) unmarshalBlock(d *caddyfile.Dispenser) error {
 		}
 	}
 	return parseBlock(d, words{
-		"name":                judged(one(&t.Name, restoredText)),
+		"name":                one(&t.Name, triggerName),
 		"host":                judged(func(d *caddyfile.Dispenser) error { return t.unmarshalHosts(d) }),
 		"sticky":              judged(func(d *caddyfile.Dispenser) error { return t.unmarshalSticky(d) }),
 		"upstream_path":       one(&t.UpstreamPath, oneOf("path", upstreamRoot, upstreamStrip, upstreamKeep)),
@@ -109,6 +109,14 @@ func (t *Trigger) unmarshalBlock(d *caddyfile.Dispenser) error {
 		"preserve_host":       flag(&t.PreserveHost),
 		"server_timing":       flag(&t.ServerTiming),
 	})
+}
+
+func triggerName(s string) (string, error) {
+	s, err := text(restoreShorthands(s))
+	if err == nil {
+		err = checkName(s)
+	}
+	return s, err
 }
 
 func (t *Trigger) unmarshalHosts(d *caddyfile.Dispenser) error {

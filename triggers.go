@@ -121,6 +121,9 @@ func (h *Handler) compile() (*table, error) {
 	for i := range h.Triggers {
 		t := &h.Triggers[i]
 		err := t.validate()
+		if nameErr := checkName(t.Name); nameErr != nil {
+			err = fmt.Errorf("name: %w", nameErr)
+		}
 		if other := names[t.Name]; err == nil && other != nil {
 			err = fmt.Errorf("%w of path %q%s", errNameTaken, other.Path, other.at())
 		}
@@ -154,11 +157,16 @@ func checkInternal(s string) error {
 	return nil
 }
 
+// checkName judges a trigger's name, which is its @id too.
+func checkName(s string) error {
+	if strings.ContainsFunc(s, func(c rune) bool { return c == '/' || unicode.IsControl(c) }) {
+		return fmt.Errorf("%q has a slash or a control character in it: /id/<name> would not reach it", s)
+	}
+	return nil
+}
+
 // validate judges what the route table does not. Whoever asks names the trigger.
 func (t *Trigger) validate() error {
-	if strings.ContainsFunc(t.Name, func(c rune) bool { return c == '/' || unicode.IsControl(c) }) {
-		return fmt.Errorf("name: %q has a slash or a control character in it; /id/<name> would not reach it", t.Name)
-	}
 	switch t.UpstreamPath {
 	case "", upstreamRoot, upstreamStrip, upstreamKeep:
 	default:
