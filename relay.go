@@ -3,6 +3,7 @@ package kubefaas
 import (
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"strings"
@@ -48,6 +49,17 @@ func (h *Handler) relay(w http.ResponseWriter, r *http.Request, c *call, resp *h
 	return nil
 }
 
+// relayInformational gives the client a response before the final one: the
+// header fields are its alone.
+func relayInformational(w http.ResponseWriter, code int, informational http.Header) {
+	header := w.Header()
+	before := header.Clone()
+	copyResponseHeader(header, informational)
+	w.WriteHeader(code)
+	clear(header)
+	maps.Copy(header, before)
+}
+
 // isLive says whether a response is to be flushed as it comes: its length is
 // unknown, or it is a stream of events.
 func isLive(resp *http.Response) bool {
@@ -62,9 +74,7 @@ func (h *Handler) copyBody(w io.Writer, rc *http.ResponseController, c *call, re
 	defer copyBuffers.Put(buf)
 	var total int64
 	for {
-		bound.reading()
-		n, err := resp.Body.Read(buf[:])
-		bound.waited()
+		n, err := bound.Read(buf[:])
 		if n > 0 {
 			m, werr := w.Write(buf[:n])
 			total += int64(m)
@@ -81,7 +91,7 @@ func (h *Handler) copyBody(w io.Writer, rc *http.ResponseController, c *call, re
 			return total, nil
 		}
 		if err != nil {
-			return total, bound.cause(err)
+			return total, err
 		}
 	}
 }

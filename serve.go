@@ -121,6 +121,10 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, c *call) error 
 	x.Sender = s.sender(c.fn)
 	x.Values = executor.WithRequestID(r.Context(), c.requestID)
 	x.Span = spanOf(r)
+	x.Informational = func(code int, header http.Header) error {
+		relayInformational(w, code, header)
+		return nil
+	}
 	out := c.outbound(r)
 	if x.Body != nil {
 		x.Watch = watchClient(r)

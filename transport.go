@@ -248,7 +248,7 @@ func (t *Transport) unresolved(req *http.Request) *proxied {
 		policy = t.policy
 	}
 	return &proxied{ctx: req.Context(), policy: policy, exchange: &invoke.Exchange{
-		Function: &bare, Executor: fixed(addr), Policy: &policy.Policy, Timeout: fn.Timeout, Values: req.Context(),
+		Function: &bare, Executor: fixed(addr), Policy: &policy.Policy, SendOptions: invoke.SendOptions{Timeout: fn.Timeout}, Values: req.Context(),
 	}}
 }
 

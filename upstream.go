@@ -124,7 +124,7 @@ func (u *Upstreams) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, err
 	fn, err := u.function(r)
 	if err == nil {
 		p.exchange = &invoke.Exchange{
-			Function: fn, Executor: u.app.executor, Policy: &u.policy.Policy, Timeout: fn.Timeout,
+			Function: fn, Executor: u.app.executor, Policy: &u.policy.Policy, SendOptions: invoke.SendOptions{Timeout: fn.Timeout},
 			Values: withRequestID(r), Span: spanOf(r),
 		}
 		p.exchange.Lease, err = u.app.state.invoker.Acquire(r.Context(), p.exchange)

@@ -37,6 +37,11 @@ type conn struct {
 	ctx      context.Context // of the request under way
 	headLeft int64           // bytes that may still be read for the response head
 	deadline time.Time       // the read deadline in force, as far as this side set it
+	headBy   time.Time       // when the response's head has to be there; zero is no limit
+	idle     time.Duration   // how long a read of the body may wait; zero is no limit
+	idleBy   time.Time       // when the read that waits has waited for that long
+	waited   bool            // a read has waited: deadline is not the usual one
+	overdue  bool            // the head was not there in time
 
 	mu     sync.Mutex
 	closed bool
@@ -49,10 +54,19 @@ func newConn(nc net.Conn, addr string) *conn {
 	return c
 }
 
-// begin ties the connection to a request's context.
-func (c *conn) begin(ctx context.Context, now time.Time) {
+// begin ties the connection to a request's context. headTimeout is
+// Options.HeadTimeout.
+func (c *conn) begin(ctx context.Context, now time.Time, headTimeout time.Duration) {
 	c.ctx = ctx
+	c.headBy, c.idle, c.idleBy, c.waited, c.overdue = time.Time{}, 0, time.Time{}, false, false
+	c.headLeft = 1 // until receive says how much: this is the head's time already
 	at := now.Add(pollInterval)
+	if headTimeout > 0 {
+		c.headBy = now.Add(headTimeout)
+		if c.headBy.Before(at) {
+			at = c.headBy
+		}
+	}
 	if end, ok := ctx.Deadline(); ok && end.Before(at) {
 		at = end
 	} else if !c.deadline.After(at) && c.deadline.Sub(now) > pollInterval/2 {
@@ -104,8 +118,11 @@ func (c *conn) Read(p []byte) (int, error) {
 	for {
 		n, err := c.nc.Read(p)
 		if n > 0 || err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
-			if c.headLeft != math.MaxInt64 {
+			if c.inHead() {
 				c.headLeft -= int64(n)
+			}
+			if c.waited && n > 0 {
+				c.lookAgain()
 			}
 			return n, err
 		}
@@ -120,8 +137,13 @@ func (c *conn) wait() error {
 	if err := c.ctx.Err(); err != nil {
 		return err
 	}
-	c.deadline = time.Time{}
-	if err := c.nc.SetReadDeadline(time.Time{}); err != nil {
+	now := time.Now()
+	limit := c.limit(now)
+	if !limit.IsZero() && !now.Before(limit) {
+		return c.late()
+	}
+	c.deadline, c.waited = limit, true
+	if err := c.nc.SetReadDeadline(limit); err != nil {
 		return err
 	}
 	c.watch()
@@ -129,6 +151,21 @@ func (c *conn) wait() error {
 	// cleared above; then the context has ended by now.
 	return c.ctx.Err()
 }
+
+// lookAgain makes the next read tell when it waits, after one that has waited.
+func (c *conn) lookAgain() {
+	c.waited, c.idleBy = false, time.Time{}
+	if c.inHead() || c.idle == 0 {
+		return
+	}
+	c.deadline = time.Now().Add(pollInterval)
+	// Should the context's end have set a deadline just now, this read only puts
+	// off for one interval that it is noticed.
+	_ = c.nc.SetReadDeadline(c.deadline)
+}
+
+// inHead says whether the response's head is still to come.
+func (c *conn) inHead() bool { return c.headLeft != math.MaxInt64 }
 
 // close closes the connection, once, and forgets it. It is safe beside a Read.
 func (c *conn) close() {

@@ -43,7 +43,9 @@ type Error struct {
 // Stale reports that a kept connection died before any answer: most likely the
 // function closed it while it was idle. RoundTrip has already sent the request
 // again where that is safe; that it returned the error means that it was not.
-func (e *Error) Stale() bool { return e.Reused && !e.Answered }
+func (e *Error) Stale() bool {
+	return e.Reused && !e.Answered && !errors.Is(e.Err, ErrHeadTimeout)
+}
 
 func (e *Error) Error() string {
 	kind := "new"

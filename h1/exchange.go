@@ -8,17 +8,20 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"os"
 	"sync/atomic"
+	"time"
 )
 
 // exchange is one request and its response. It is allocated once, together with
 // the response, and lives as long as the response does.
 type exchange struct {
-	t     *Transport
-	req   *http.Request
-	ctx   context.Context
-	trace *httptrace.ClientTrace // nil without one
-	c     *conn
+	t       *Transport
+	req     *http.Request
+	options Options
+	ctx     context.Context
+	trace   *httptrace.ClientTrace // nil without one
+	c       *conn
 
 	body       io.ReadCloser // the request's; nil without one
 	length     int64         // of body; -1 if chunked
@@ -93,6 +96,10 @@ func (x *exchange) sendWhole(w *writer) (err error) {
 	} else {
 		if int64(len(w.buf))+x.length > unwatchedLimit {
 			x.c.watch()
+			if by := x.c.headBy; !by.IsZero() {
+				_ = x.c.nc.SetWriteDeadline(by)
+				defer func() { _ = x.c.nc.SetWriteDeadline(time.Time{}) }()
+			}
 		}
 		err = x.writeBody(w)
 		x.closeRequestBody()
@@ -115,8 +122,11 @@ func (x *exchange) receive() (*http.Response, error) {
 	for {
 		resp, err := x.readHead()
 		if err != nil {
-			if c.headLeft <= 0 {
+			switch {
+			case c.headLeft <= 0:
 				err = ErrHeadTooLong
+			case c.overdue:
+				err = ErrHeadTimeout // rather than that what came is no head
 			}
 			return nil, err
 		}
@@ -137,6 +147,12 @@ func (x *exchange) inform(code int, h http.Header) error {
 		x.up.answer(true)
 		if x.expect && x.trace != nil && x.trace.Got100Continue != nil {
 			x.trace.Got100Continue()
+		}
+	}
+	if tell := x.options.Informational; tell != nil && code != http.StatusContinue {
+		x.c.headLeft = x.t.maxHeaderBytes()
+		if err := tell(code, h); err != nil {
+			return &hookError{err}
 		}
 	}
 	if x.trace == nil || x.trace.Got1xxResponse == nil {
@@ -226,6 +242,9 @@ func (x *exchange) fail(err error, written bool) error {
 		errors.As(x.up.err, &own)
 	}
 	var hook *hookError
+	if by := x.c.headBy; !by.IsZero() && errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(by) {
+		err = ErrHeadTimeout
+	}
 	switch {
 	case x.ctx.Err() != nil:
 		return x.ctx.Err()

@@ -21,8 +21,10 @@ type addrConns struct {
 	pool    *pool
 	addr    string
 	idle    []*conn // by idleSince, the oldest first
-	live    int     // idle and in use
-	dropped bool    // invalidated: what is in use is closed when it comes back
+	live    int     // idle, in use, and being made
+	dialing int     // being made
+	queue   []*seeker
+	dropped bool // invalidated: what is in use is closed when it comes back
 }
 
 // get takes an idle connection, or returns nil. Whether it is still alive is seen when
@@ -59,16 +61,22 @@ func (p *pool) pop(addr string) *conn {
 func (p *pool) join(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a := p.addrs[c.addr]
+	a := p.home(c.addr)
+	a.live++
+	c.home = a
+}
+
+// home returns the connections of an address. The lock is held.
+func (p *pool) home(addr string) *addrConns {
+	a := p.addrs[addr]
 	if a == nil {
-		a = &addrConns{pool: p, addr: c.addr}
+		a = &addrConns{pool: p, addr: addr}
 		if p.addrs == nil {
 			p.addrs = make(map[string]*addrConns)
 		}
-		p.addrs[c.addr] = a
+		p.addrs[addr] = a
 	}
-	a.live++
-	c.home = a
+	return a
 }
 
 // leave counts a connection out; an address without connections is forgotten.
@@ -88,7 +96,15 @@ func (p *pool) put(c *conn, limit int, keep time.Duration) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	a := c.home
-	if p.refuse || a.dropped || len(a.idle) >= limit {
+	if p.refuse || a.dropped {
+		return false
+	}
+	if s := a.first(); s != nil {
+		c.reused, c.idleSince = true, now
+		s.grant <- c
+		return true
+	}
+	if len(a.idle) >= limit {
 		return false
 	}
 	c.reused = true
@@ -140,6 +156,9 @@ func (p *pool) drop(addr string) {
 		delete(p.addrs, addr)
 		a.dropped = true
 		idle, a.idle = a.idle, nil
+		for s := a.first(); s != nil; s = a.first() {
+			a.permit(s) // let each find out for itself
+		}
 	}
 	p.mu.Unlock()
 	closeAll(idle)

@@ -38,6 +38,12 @@ type Transport struct {
 	// safety only for requests that must not be sent twice. Default: 4s.
 	IdleTimeout time.Duration
 
+	// MaxDialsPerAddr is how many connections to one address are being made at
+	// once. Further requests wait for one of those, or for a connection that
+	// becomes idle: a thousand that come at once to a function that answers in a
+	// millisecond need a few dozen. Default: 64.
+	MaxDialsPerAddr int
+
 	// MaxHeaderBytes limits the head of a response, including informational (1xx)
 	// responses before it that no ClientTrace sees. Beyond it RoundTrip fails with
 	// ErrHeadTooLong. Default: 1 MiB.
@@ -74,7 +80,11 @@ var _ http.RoundTripper = (*Transport)(nil)
 // Dial's error; ctx.Err() if the request's context has ended; *BodyError if the
 // request's body failed; the error of a ClientTrace's Got1xxResponse; *Error.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	x := &exchange{t: t, req: req}
+	return t.roundTrip(req, Options{})
+}
+
+func (t *Transport) roundTrip(req *http.Request, o Options) (*http.Response, error) {
+	x := &exchange{t: t, req: req, options: o}
 	w := newWriter()
 	defer func() {
 		// A writer that an upload has taken is not this function's to free.
@@ -94,7 +104,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	x.trace = httptrace.ContextClientTrace(x.ctx)
 	addr := dialAddr(req.URL)
 	for {
-		c, err := t.connect(x.ctx, addr, x.trace)
+		c, err := t.connect(x, addr)
 		if err != nil {
 			x.closeRequestBody()
 			return nil, err
@@ -122,19 +132,18 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // connect returns a connection to addr: an idle one, or a new one.
-func (t *Transport) connect(ctx context.Context, addr string, trace *httptrace.ClientTrace) (*conn, error) {
+func (t *Transport) connect(x *exchange, addr string) (*conn, error) {
+	ctx, trace := x.ctx, x.trace
 	if trace != nil && trace.GetConn != nil {
 		trace.GetConn(addr)
 	}
 	now := time.Now()
 	c := t.idle.get(addr, now, t.idleTimeout())
 	if c == nil {
-		nc, err := t.dial(ctx, addr)
-		if err != nil {
+		var err error
+		if c, err = t.obtain(ctx, addr); err != nil {
 			return nil, err
 		}
-		c = newConn(nc, addr)
-		t.idle.join(c)
 		now = time.Now()
 	}
 	if trace != nil && trace.GotConn != nil {
@@ -144,7 +153,7 @@ func (t *Transport) connect(ctx context.Context, addr string, trace *httptrace.C
 		}
 		trace.GotConn(info)
 	}
-	c.begin(ctx, now)
+	c.begin(ctx, now, x.options.HeadTimeout)
 	return c, nil
 }
 

@@ -1,6 +1,22 @@
 package invoke
 
-import "github.com/kubefaas/caddy-kubefaas/h1"
+import (
+	"errors"
+	"net/http"
+
+	"github.com/kubefaas/caddy-kubefaas/h1"
+)
 
 // NewH1Sender makes a Sender of the lean HTTP/1.1 client.
-func NewH1Sender(t *h1.Transport) Sender { return NewSender(t) }
+func NewH1Sender(t *h1.Transport) Sender { return lean{t} }
+
+type lean struct{ transport *h1.Transport }
+
+// Send makes the exchange.
+func (l lean) Send(req *http.Request, o SendOptions) (*http.Response, error) {
+	resp, err := l.transport.RoundTripWith(req, h1.Options{HeadTimeout: o.Timeout, Informational: o.Informational})
+	if err != nil && errors.Is(err, h1.ErrHeadTimeout) {
+		return nil, ErrFunctionTimeout
+	}
+	return resp, err
+}

@@ -24,12 +24,21 @@ type Policy struct {
 	MaxWaitingBytes int64
 }
 
-// Sender makes one exchange with the address in req.URL.Host. Within timeout
-// of the request being sent the response's headers must be there; it returns
-// ErrFunctionTimeout, wrapped or not, if they are not. It gives dial errors as
-// they came.
+// SendOptions are what one exchange may take.
+type SendOptions struct {
+	// Timeout bounds the time from the request being sent to the response's
+	// headers; 0 is no bound.
+	Timeout time.Duration
+	// Informational is told of responses before the final one, but for 100
+	// Continue; nil tells nobody.
+	Informational func(code int, header http.Header) error
+}
+
+// Sender makes one exchange with the address in req.URL.Host. It returns
+// ErrFunctionTimeout, wrapped or not, if the headers are late, and dial errors
+// as they came.
 type Sender interface {
-	Send(req *http.Request, timeout time.Duration) (*http.Response, error)
+	Send(req *http.Request, o SendOptions) (*http.Response, error)
 }
 
 // Invoker sends requests to functions. All fields are set once.
@@ -51,8 +60,8 @@ type Exchange struct {
 	Executor endpoint.Executor
 	Policy   *Policy
 	Sender   Sender
-	// Timeout bounds the time to the response's headers.
-	Timeout time.Duration
+	// SendOptions are the same for each attempt.
+	SendOptions
 	// Body is the request's body; nil if there is none.
 	Body *Body
 	// Watch looks, while the request waits with a body that nobody reads, after
@@ -216,7 +225,7 @@ func (i *Invoker) attempt(req *http.Request, ctx *exchangeContext) (*http.Respon
 		_, end = x.Span(ctx, "attempt")
 	}
 	x.Sent = time.Now()
-	resp, err := x.Sender.Send(req, x.Timeout)
+	resp, err := x.Sender.Send(req, x.SendOptions)
 	dialed := time.Duration(ctx.dialed.Swap(0))
 	x.Dial += dialed
 	x.Sent = x.Sent.Add(dialed)

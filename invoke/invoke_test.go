@@ -39,7 +39,7 @@ type scriptedSender struct {
 	n    int
 }
 
-func (s *scriptedSender) Send(req *http.Request, _ time.Duration) (*http.Response, error) {
+func (s *scriptedSender) Send(req *http.Request, _ SendOptions) (*http.Response, error) {
 	s.n++
 	return s.send(s.n, req)
 }
@@ -81,7 +81,7 @@ func exchangeOf(ex endpoint.Executor, s Sender) *Exchange {
 	policy := retry.Policy{InitialInterval: time.Millisecond, MaxAttempts: 4}
 	return &Exchange{
 		Function: &function.Function{Ref: function.Ref{Namespace: "default", Name: "hello"}},
-		Executor: ex, Sender: s, Timeout: time.Second,
+		Executor: ex, Sender: s, SendOptions: SendOptions{Timeout: time.Second},
 		Policy: &Policy{
 			Retry: policy, MaxReplayBody: 64, MaxWaitingBytes: 1000,
 			Endpoint: &endpoint.Settings{ColdStartTimeout: 2 * time.Second},

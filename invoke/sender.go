@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"net/textproto"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -16,12 +18,18 @@ func NewSender(rt http.RoundTripper) Sender { return standard{rt} }
 type standard struct{ http.RoundTripper }
 
 // Send makes the exchange.
-func (s standard) Send(req *http.Request, timeout time.Duration) (*http.Response, error) {
+func (s standard) Send(req *http.Request, o SendOptions) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	d := &headerDeadline{cancel: cancel}
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { d.start(timeout) },
-	})
+	trace := &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { d.start(o.Timeout) },
+	}
+	if o.Informational != nil {
+		trace.Got1xxResponse = func(code int, header textproto.MIMEHeader) error {
+			return d.tell(o.Informational, code, http.Header(header))
+		}
+	}
+	ctx = httptrace.WithClientTrace(ctx, trace)
 	req = req.WithContext(ctx)
 	if _, ok := req.Header["User-Agent"]; !ok {
 		req.Header = req.Header.Clone()
@@ -51,6 +59,20 @@ type headerDeadline struct {
 	timer  atomic.Pointer[time.Timer]
 	done   atomic.Bool
 	late   atomic.Bool
+
+	// telling is held while an informational response is passed on, which the
+	// transport may do on a goroutine that outlives the exchange.
+	telling sync.Mutex
+	over    bool
+}
+
+func (d *headerDeadline) tell(whom func(int, http.Header) error, code int, header http.Header) error {
+	d.telling.Lock()
+	defer d.telling.Unlock()
+	if d.over || code == http.StatusContinue {
+		return nil
+	}
+	return whom(code, header)
 }
 
 func (d *headerDeadline) start(timeout time.Duration) {
@@ -71,6 +93,9 @@ func (d *headerDeadline) start(timeout time.Duration) {
 // stop ends the deadline and says whether it has passed.
 func (d *headerDeadline) stop() bool {
 	d.done.CompareAndSwap(false, true)
+	d.telling.Lock()
+	d.over = true
+	d.telling.Unlock()
 	if t := d.timer.Load(); t != nil {
 		t.Stop()
 	}
