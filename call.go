@@ -1,6 +1,7 @@
 package kubefaas
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,8 +16,10 @@ import (
 	"github.com/kubefaas/caddy-kubefaas/route"
 )
 
-// call is one request on its way, and what is known of it.
+// call is one request on its way, and what is known of it. It is also the
+// context that the executor is called with: the request's own, with its id.
 type call struct {
+	context.Context
 	handler *Handler
 	policy  *policy
 	target  *target
@@ -33,6 +36,28 @@ type call struct {
 	reason        string
 	code          int
 	size          int64
+	// values are those of header fields that the call sets, so that each does
+	// not cost an allocation.
+	values [16]string
+	used   int
+}
+
+// field is a header field's value.
+func (c *call) field(value string) []string {
+	if c.used == len(c.values) {
+		return []string{value}
+	}
+	c.used++
+	c.values[c.used-1] = value
+	return c.values[c.used-1 : c.used : c.used]
+}
+
+// Value gives the request's id to whoever calls an executor.
+func (c *call) Value(key any) any {
+	if _, ok := key.(requestIDKey); ok {
+		return c.requestID
+	}
+	return c.Context.Value(key)
 }
 
 // placeholders begin with this.

@@ -2,6 +2,8 @@ package kubefaas
 
 import (
 	"context"
+	"encoding/binary"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -77,25 +79,25 @@ func hasToken(lines []string, token string) bool {
 // setForwarded says who the client is and what it asked for. What the sender
 // said of that itself counts only if it is one of the server's trusted
 // proxies.
-func setForwarded(h http.Header, r *http.Request) {
+func (c *call) setForwarded(h http.Header, r *http.Request) {
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
 	if !trusted || (len(h[FORWARDED]) == 0 && len(h[X_FORWARDED_HOST]) == 0) {
-		h[FORWARDED] = []string{"host=" + forwardedHost(r.Host) + ";"}
-		h[X_FORWARDED_HOST] = []string{r.Host}
+		h[FORWARDED] = c.field("host=" + forwardedHost(r.Host) + ";")
+		h[X_FORWARDED_HOST] = c.field(r.Host)
 	}
-	setForwardedFor(h, r, trusted)
+	c.setForwardedFor(h, r, trusted)
 	proto := "http"
 	if r.TLS != nil {
 		proto = "https"
 	}
 	if prior := h["X-Forwarded-Proto"]; !trusted || len(prior) == 0 || prior[len(prior)-1] == "" {
-		h["X-Forwarded-Proto"] = []string{proto}
+		h["X-Forwarded-Proto"] = c.field(proto)
 	} else if len(prior) > 1 {
 		h["X-Forwarded-Proto"] = prior[len(prior)-1:]
 	}
 }
 
-func setForwardedFor(h http.Header, r *http.Request, trusted bool) {
+func (c *call) setForwardedFor(h http.Header, r *http.Request, trusted bool) {
 	peer := peerIP(r.RemoteAddr)
 	prior := h["X-Forwarded-For"]
 	switch {
@@ -103,7 +105,7 @@ func setForwardedFor(h http.Header, r *http.Request, trusted bool) {
 		delete(h, "X-Forwarded-For")
 	case !trusted || len(prior) == 0:
 		if peer != "" {
-			h["X-Forwarded-For"] = []string{peer}
+			h["X-Forwarded-For"] = c.field(peer)
 		}
 	case peer == "":
 		h["X-Forwarded-For"] = []string{strings.Join(prior, ", ")}
@@ -140,7 +142,18 @@ func requestID(r *http.Request) string {
 	if ids := r.Header[requestIDHeader]; len(ids) > 0 && ids[0] != "" {
 		return ids[0]
 	}
-	return uuid.NewString()
+	return newRequestID()
+}
+
+// newRequestID is a random UUID (RFC 9562, version 4). Ids have to be unique,
+// not secret, so they need not cost a call of the operating system.
+func newRequestID() string {
+	var id uuid.UUID
+	binary.NativeEndian.PutUint64(id[:8], rand.Uint64())
+	binary.NativeEndian.PutUint64(id[8:], rand.Uint64())
+	id[6] = id[6]&0x0f | 0x40
+	id[8] = id[8]&0x3f | 0x80
+	return id.String()
 }
 
 // clientIP is the address of the client behind trusted proxies.

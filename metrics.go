@@ -2,9 +2,11 @@ package kubefaas
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -142,13 +144,32 @@ type meter struct {
 	totals                   *totals
 }
 
-// meters are a trigger's, by what varies. It is bounded: functions and hosts
-// are the configuration's, methods and codes are few.
-type meters struct{ known sync.Map }
+// meters are a trigger's, by what varies. They are copied when one is added, so
+// that finding one takes neither a lock nor an allocation. They stay few:
+// functions and hosts are the configuration's, methods and codes are few.
+type meters struct {
+	known  atomic.Pointer[map[meterKey]*meter]
+	adding sync.Mutex
+}
 
 func (m *meters) get(key meterKey, label function.Ref, pattern string) *meter {
-	if v, ok := m.known.Load(key); ok {
-		return v.(*meter)
+	if known := m.known.Load(); known != nil {
+		if found := (*known)[key]; found != nil {
+			return found
+		}
+	}
+	return m.add(key, label, pattern)
+}
+
+func (m *meters) add(key meterKey, label function.Ref, pattern string) *meter {
+	m.adding.Lock()
+	defer m.adding.Unlock()
+	more := make(map[meterKey]*meter)
+	if known := m.known.Load(); known != nil {
+		if found := (*known)[key]; found != nil {
+			return found
+		}
+		maps.Copy(more, *known)
 	}
 	labels := []string{
 		strconv.FormatBool(key.cached), label.Namespace, label.Name, key.host, pattern, key.method, strconv.Itoa(key.code),
@@ -163,8 +184,9 @@ func (m *meters) get(key meterKey, label function.Ref, pattern string) *meter {
 	if key.code >= http.StatusBadRequest {
 		made.errors = functionErrors.WithLabelValues(labels...)
 	}
-	v, _ := m.known.LoadOrStore(key, made)
-	return v.(*meter)
+	more[key] = made
+	m.known.Store(&more)
+	return made
 }
 
 // methodLabel is a method as a label: what is no standard one is all the same.

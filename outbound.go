@@ -11,12 +11,12 @@ import (
 
 // outbound is the request as the function gets it, but for its address.
 func (c *call) outbound(r *http.Request) *http.Request {
-	names := &c.policy.names
-	header := outboundHeader(r, names)
-	setForwarded(header, r)
-	header[requestIDHeader] = []string{c.requestID}
+	header := outboundHeader(r, &c.policy.names)
+	c.setForwarded(header, r)
+	header[requestIDHeader] = c.field(c.requestID)
 	c.describe(header, r)
-	out := &http.Request{
+	// WithContext copies it once; it is built here so that this one is not kept.
+	out := (&http.Request{
 		Method: r.Method,
 		URL: &url.URL{
 			Scheme: "http", Path: c.path, RawPath: c.rawPath,
@@ -26,7 +26,7 @@ func (c *call) outbound(r *http.Request) *http.Request {
 		Header:        header,
 		ContentLength: r.ContentLength,
 		Trailer:       r.Trailer,
-	}
+	}).WithContext(c.exchange.Context(r.Context()))
 	if c.target.preserveHost {
 		out.Host = r.Host
 	}
@@ -48,18 +48,18 @@ func (c *call) outbound(r *http.Request) *http.Request {
 func (c *call) describe(header http.Header, r *http.Request) {
 	names := &c.policy.names
 	fn := c.fn
-	header[names.fullURL] = []string{fullURL(r)}
-	header[names.uid] = []string{fn.UID}
-	header[names.name] = []string{fn.Name}
-	header[names.namespace] = []string{fn.Namespace}
-	header[names.version] = []string{fn.ResourceVersion}
+	header[names.fullURL] = c.field(fullURL(r))
+	header[names.uid] = c.field(fn.UID)
+	header[names.name] = c.field(fn.Name)
+	header[names.namespace] = c.field(fn.Namespace)
+	header[names.version] = c.field(fn.ResourceVersion)
 	for i := range c.match.Params {
 		p := &c.match.Params[i]
 		value := p.Value
 		if c.handler.EncodedPath {
 			value = c.match.Escaped(i)
 		}
-		header[names.param(p.Name)] = []string{headerValue(value)}
+		header[names.param(p.Name)] = c.field(headerValue(value))
 	}
 }
 

@@ -146,7 +146,10 @@ func copyResponseHeader(dst, src http.Header) {
 			dst[name] = values // the function's, not Caddy's beside it
 			continue
 		}
-		dst[name] = append(dst[name], values...)
+		if before := dst[name]; before != nil {
+			values = append(before[:len(before):len(before)], values...)
+		}
+		dst[name] = values
 	}
 }
 

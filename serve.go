@@ -10,7 +10,6 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/kubefaas/caddy-kubefaas/executor"
 	"github.com/kubefaas/caddy-kubefaas/invoke"
 	"github.com/kubefaas/caddy-kubefaas/route"
 )
@@ -20,7 +19,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.Health && h.serveHealth(w, r) {
 		return nil
 	}
-	c := &call{handler: h, policy: h.app.policy, began: time.Now()}
+	c := &call{Context: r.Context(), handler: h, policy: h.app.policy, began: time.Now()}
 	outcome := h.find(c, r)
 	c.matched = time.Since(c.began)
 	if outcome == route.NoRoute {
@@ -33,7 +32,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 	}
 	c.requestID = requestID(r)
-	w.Header()[requestIDHeader] = []string{c.requestID}
+	w.Header()[requestIDHeader] = c.field(c.requestID)
 	c.publish(r)
 	defer c.log(r)
 	switch outcome {
@@ -119,7 +118,7 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, c *call) error 
 	x.Executor = h.app.executor
 	x.Policy = &c.policy.Policy
 	x.Sender = s.sender(c.fn)
-	x.Values = executor.WithRequestID(r.Context(), c.requestID)
+	x.Values = c
 	x.Span = spanOf(r)
 	x.Informational = func(code int, header http.Header) error {
 		relayInformational(w, code, header)
@@ -130,7 +129,7 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, c *call) error 
 		x.Watch = watchClient(r)
 		defer finishBody(w, x.Body)
 	}
-	resp, err := s.invoker.RoundTrip(out.WithContext(r.Context()), x)
+	resp, err := s.invoker.RoundTrip(out, x)
 	c.headersAt = time.Now()
 	defer c.count(r)
 	if err != nil {
@@ -193,10 +192,10 @@ func (h *Handler) logFailure(c *call, f *failure) {
 
 // setTiming writes the timing headers.
 func (c *call) setTiming(header http.Header) {
-	header["Server-Timing"] = []string{c.phases().serverTiming()}
+	header["Server-Timing"] = c.field(c.phases().serverTiming())
 	cold := "false"
 	if c.exchange.Cold {
 		cold = "true"
 	}
-	header[c.policy.names.cold] = []string{cold}
+	header[c.policy.names.cold] = c.field(cold)
 }

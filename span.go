@@ -33,8 +33,15 @@ func spanOf(r *http.Request) invoke.Span {
 	}
 }
 
-// traced gives the executor's call the trace context that the request has.
+// requestIDKey is the context key of the request's id.
+type requestIDKey struct{}
+
+// traced gives the executor's call the id and the trace context that the
+// request has.
 func traced(ctx context.Context) context.Context {
+	if id, ok := ctx.Value(requestIDKey{}).(string); ok {
+		ctx = executor.WithRequestID(ctx, id)
+	}
 	if !trace.SpanContextFromContext(ctx).IsValid() {
 		return ctx
 	}
@@ -48,5 +55,5 @@ func traced(ctx context.Context) context.Context {
 
 // withRequestID is what an executor's call sees of a request.
 func withRequestID(r *http.Request) context.Context {
-	return executor.WithRequestID(r.Context(), r.Header.Get(requestIDHeader))
+	return context.WithValue(r.Context(), requestIDKey{}, r.Header.Get(requestIDHeader))
 }

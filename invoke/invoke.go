@@ -77,6 +77,15 @@ type Exchange struct {
 	Span Span
 	// Trace collects the rest.
 	Trace
+
+	context exchangeContext
+}
+
+// Context is the client's context for a request of this exchange. A request
+// that is made with it need not be copied by RoundTrip.
+func (x *Exchange) Context(client context.Context) context.Context {
+	x.context.Context, x.context.exchange = client, x
+	return &x.context
 }
 
 // Trace is what happened in an exchange.
@@ -106,9 +115,13 @@ type Trace struct {
 // is one of the endpoint package's, the executor's, an *AttemptError, or what
 // ended the client's context.
 func (i *Invoker) RoundTrip(req *http.Request, x *Exchange) (*http.Response, error) {
-	client := req.Context()
-	ctx := &exchangeContext{Context: client, exchange: x}
-	req = req.WithContext(ctx)
+	ctx, ours := req.Context().(*exchangeContext)
+	if !ours || ctx != &x.context {
+		client := req.Context()
+		ctx = &x.context
+		req = req.WithContext(x.Context(client))
+	}
+	client := ctx.Context
 	attempts := x.Policy.Retry.Attempts()
 	for {
 		if err := i.resolve(client, x); err != nil {
