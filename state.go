@@ -132,6 +132,7 @@ func (s *state) programs() *process.Runtime {
 		s.runtime = process.NewRuntime(s.endpoints, process.Options{
 			Logger: s.logger.Named("process"),
 			Events: tellProcessEvent,
+			Guard:  guardCommand(),
 			Stash: func(addr string, conn net.Conn) bool {
 				if old, ok := s.handover.Swap(addr, conn); ok {
 					_ = old.(net.Conn).Close()

@@ -38,7 +38,11 @@ func RunGuard(in io.Reader) {
 		}
 	}
 	for pid := range groups {
-		killGroup(&os.Process{Pid: pid})
+		// On unix a process is always found: even when the leader is gone, the
+		// rest of its group may be there.
+		if leader, err := os.FindProcess(pid); err == nil {
+			killGroup(leader)
+		}
 	}
 }
 
