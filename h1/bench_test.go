@@ -1,11 +1,14 @@
 package h1
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -84,59 +87,65 @@ func BenchmarkRoundTrip(b *testing.B) {
 	}
 }
 
-// BenchmarkClientAlone has a server that answers every read with the same bytes, so that
-// nearly only the client is measured.
-func BenchmarkClientAlone(b *testing.B) {
-	const answer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nDate: Tue, 24 Nov 2026 06:35:19 GMT\r\nContent-Length: 100\r\n\r\n"
-	raw := answer + string(bytes.Repeat([]byte("x"), 100))
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { ln.Close() })
-	go func() {
+// parrot answers every read with the same small response, so that nearly only the
+// client is measured.
+func parrot(tb testing.TB) (addr string) {
+	raw := "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n" +
+		"Date: Tue, 24 Nov 2026 06:35:19 GMT\r\nContent-Length: 100\r\n\r\n" + strings.Repeat("x", 100)
+	s := newRawServer(tb, func(_ int, c net.Conn, _ *bufio.Reader) {
+		buf := make([]byte, 4<<10)
 		for {
-			c, err := ln.Accept()
-			if err != nil {
+			if _, err := c.Read(buf); err != nil {
 				return
 			}
-			go func() {
-				defer c.Close()
-				buf := make([]byte, 4<<10)
-				for {
-					if _, err := c.Read(buf); err != nil {
-						return
-					}
-					if _, err := io.WriteString(c, raw); err != nil {
-						return
-					}
-				}
-			}()
+			if _, err := io.WriteString(c, raw); err != nil {
+				return
+			}
 		}
-	}()
-	std := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 256}
-	own := &Transport{}
-	b.Cleanup(func() { std.CloseIdleConnections(); own.CloseIdleConnections() })
+	})
+	return s.addr
+}
+
+// fetch makes a round trip as a proxy does.
+func fetch(tb testing.TB, rt http.RoundTripper, req *http.Request, buf []byte) {
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for err == nil {
+		_, err = resp.Body.Read(buf)
+	}
+	resp.Body.Close()
+}
+
+func BenchmarkClientAlone(b *testing.B) {
+	addr := parrot(b)
+	std := &http.Transport{DisableCompression: true}
+	b.Cleanup(std.CloseIdleConnections)
 	for _, rt := range []struct {
 		name string
 		http.RoundTripper
-	}{{"nethttp", std}, {"h1", own}} {
+	}{{"nethttp", std}, {"h1", newTransport(b)}} {
 		b.Run(rt.name, func(b *testing.B) {
 			b.ReportAllocs()
 			defer reportCPU(b)()
 			buf := make([]byte, 32<<10)
-			req, _ := http.NewRequestWithContext(b.Context(), "GET", "http://"+ln.Addr().String()+"/", nil)
+			req := newRequest(b, "GET", addr, nil).WithContext(b.Context())
 			req.Header.Set("User-Agent", "bench")
 			for b.Loop() {
-				resp, err := rt.RoundTrip(req)
-				if err != nil {
-					b.Fatal(err)
-				}
-				for err == nil {
-					_, err = resp.Body.Read(buf)
-				}
-				resp.Body.Close()
+				fetch(b, rt, req, buf)
 			}
 		})
+	}
+}
+
+func TestSmallRequestAllocatesLittle(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	req := newRequest(t, "GET", parrot(t), nil).WithContext(ctx)
+	tr, buf := newTransport(t), make([]byte, 1<<10)
+	// Five as measured; the race detector makes pools forget.
+	if got := testing.AllocsPerRun(200, func() { fetch(t, tr, req, buf) }); got > 15 {
+		t.Errorf("got %v allocations a round trip, want at most 15", got)
 	}
 }
