@@ -2,6 +2,7 @@ package kubefaas
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -85,7 +86,7 @@ func (c *call) placeholder(key string) (any, bool) {
 	case "cold_start":
 		return c.exchange.Cold, true
 	case "wait_ms":
-		return milliseconds(c.exchange.Wait), true
+		return milliseconds(c.phases().wait), true
 	case "match_ms":
 		return milliseconds(c.phases().match), true
 	case "start_ms":
@@ -123,6 +124,14 @@ func (c *call) functionName() string {
 		return ""
 	}
 	return c.fn.Ref.String()
+}
+
+// failure is why the call failed; nil if it did not.
+func (c *call) failure() error {
+	if c.reason == "" {
+		return nil
+	}
+	return errors.New(c.reason)
 }
 
 // milliseconds prints a duration as Server-Timing does.

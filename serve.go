@@ -119,7 +119,13 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, c *call) error 
 	x.Policy = &c.policy.Policy
 	x.Sender = s.sender(c.fn)
 	x.Values = c
-	x.Span = spanOf(r)
+	if x.Span = spanOf(r); x.Span != nil {
+		var end func(error)
+		c.Context, end = x.Span(c.Context, "exchange")
+		r = r.WithContext(c.Context)
+		x.Inject = inject
+		defer func() { end(c.failure()) }()
+	}
 	x.Informational = func(code int, header http.Header) error {
 		relayInformational(w, code, header)
 		return nil
@@ -154,6 +160,9 @@ func finishBody(w http.ResponseWriter, b *invoke.Body) {
 // one, else with the problem.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, c *call, f *failure) error {
 	c.reason, c.code = f.reason, f.status
+	if c.headersAt.IsZero() {
+		c.headersAt = time.Now()
+	}
 	countFailure(f.reason)
 	f.header(w.Header(), &c.policy.names)
 	if c.target != nil && c.target.serverTiming || h.ServerTiming {
@@ -190,9 +199,15 @@ func (h *Handler) logFailure(c *call, f *failure) {
 	}
 }
 
-// setTiming writes the timing headers.
+// setTiming writes the timing headers, beside what the function says of its
+// own time.
 func (c *call) setTiming(header http.Header) {
-	header["Server-Timing"] = c.field(c.phases().serverTiming())
+	timing := c.phases().serverTiming()
+	if before := header["Server-Timing"]; before != nil {
+		header["Server-Timing"] = append(before[:len(before):len(before)], timing)
+	} else {
+		header["Server-Timing"] = c.field(timing)
+	}
 	cold := "false"
 	if c.exchange.Cold {
 		cold = "true"

@@ -3,8 +3,9 @@ package kubefaas
 import (
 	"context"
 	"net/http"
+	"sync"
 
-	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/contrib/propagators/autoprop"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -33,6 +34,15 @@ func spanOf(r *http.Request) invoke.Span {
 	}
 }
 
+// propagator is what Caddy's tracing directive uses: it reads the environment
+// (OTEL_PROPAGATORS), and is not OpenTelemetry's global one.
+var propagator = sync.OnceValue(func() propagation.TextMapPropagator { return autoprop.NewTextMapPropagator() })
+
+// inject writes the trace context of ctx into a header.
+func inject(ctx context.Context, header http.Header) {
+	propagator().Inject(ctx, propagation.HeaderCarrier(header))
+}
+
 // requestIDKey is the context key of the request's id.
 type requestIDKey struct{}
 
@@ -46,10 +56,7 @@ func traced(ctx context.Context) context.Context {
 		return ctx
 	}
 	header := make(http.Header)
-	otel.GetTextMapPropagator().Inject(ctx, propagation.HeaderCarrier(header))
-	if len(header) == 0 {
-		propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(header))
-	}
+	inject(ctx, header)
 	return executor.WithHeader(ctx, header)
 }
 

@@ -64,8 +64,8 @@ func (f *flight) dial(ctx context.Context, pr *probe) {
 			f.tell(ctx, dialed{pr, conn, false})
 			return
 		}
-		if ctx.Err() != nil {
-			return
+		if at, ok := ctx.Deadline(); ctx.Err() != nil || ok && !time.Now().Before(at) {
+			return // it was cut short, which says nothing of the address
 		}
 		pr.last.Store(&err)
 		switch {

@@ -5,6 +5,8 @@ package invoke
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"time"
@@ -75,6 +77,9 @@ type Exchange struct {
 	Values context.Context
 	// Span is told of the parts; nil is quiet.
 	Span Span
+	// Inject writes the context of an attempt's span into its request's header;
+	// nil leaves the header as it is.
+	Inject func(context.Context, http.Header)
 	// Trace collects the rest.
 	Trace
 
@@ -214,6 +219,7 @@ func (i *Invoker) Acquire(ctx context.Context, x *Exchange) (*endpoint.Lease, er
 		x.Wait += waited
 	}
 	if err != nil {
+		x.notStarted(err, waited)
 		return nil, err
 	}
 	if lease.Cold {
@@ -226,6 +232,23 @@ func (i *Invoker) Acquire(ctx context.Context, x *Exchange) (*endpoint.Lease, er
 	return lease, nil
 }
 
+// notStarted notes where the time went of a wait that ended with an error. Of
+// a function that is busy, and of a client that left, it is not known that
+// anything was starting.
+func (x *Exchange) notStarted(err error, waited time.Duration) {
+	var busy *endpoint.BusyError
+	var address *endpoint.AddressError
+	switch {
+	case waited == 0, errors.As(err, &busy), errors.Is(err, context.Canceled):
+	case errors.As(err, &address):
+		x.Cold = true
+		x.Listen += waited
+	default:
+		x.Cold = true
+		x.Start += waited
+	}
+}
+
 // attempt makes one exchange with the address that is held.
 func (i *Invoker) attempt(req *http.Request, ctx *exchangeContext) (*http.Response, error) {
 	x := ctx.exchange
@@ -235,7 +258,7 @@ func (i *Invoker) attempt(req *http.Request, ctx *exchangeContext) (*http.Respon
 	}
 	end := func(error) {}
 	if x.Span != nil {
-		_, end = x.Span(ctx, "attempt")
+		req, end = x.trace(req)
 	}
 	x.Sent = time.Now()
 	resp, err := x.Sender.Send(req, x.SendOptions)
@@ -245,6 +268,18 @@ func (i *Invoker) attempt(req *http.Request, ctx *exchangeContext) (*http.Respon
 	x.TTFB = time.Since(x.Sent)
 	end(err)
 	return resp, err
+}
+
+// trace begins the span of an attempt, and returns the request with it: the
+// last attempt's may still be read by what it was given to.
+func (x *Exchange) trace(req *http.Request) (*http.Request, func(error)) {
+	ctx, end := x.Span(req.Context(), "attempt")
+	if x.Inject != nil {
+		req = req.WithContext(req.Context())
+		req.Header = maps.Clone(req.Header)
+		x.Inject(ctx, req.Header)
+	}
+	return req, end
 }
 
 // sleep waits, and ends at once when the client leaves.
