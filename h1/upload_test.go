@@ -243,6 +243,7 @@ func TestClientLeavingMidBodyIsReportedAsTheBodysError(t *testing.T) {
 		"body too short, buffered":     {buffered{strings.NewReader("half")}, 100, io.ErrUnexpectedEOF},
 		"body too long":                {strings.NewReader("more than enough"), 4, nil},
 		"body too long, buffered":      {buffered{strings.NewReader("more than enough")}, 4, nil},
+		"body too long, in one piece":  {buffered{strings.NewReader(strings.Repeat("x", 20<<10))}, 10 << 10, nil},
 		"body too long, and very long": {bytes.NewReader(make([]byte, 1<<20)), 1 << 10, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -264,7 +265,7 @@ func TestClientLeavingMidBodyIsReportedAsTheBodysError(t *testing.T) {
 				t.Errorf("got %v, want a *BodyError of %v", err, c.want)
 			}
 			if got := <-surplus; got != "" {
-				t.Errorf("%q was sent behind the body", got)
+				t.Errorf("%d bytes were sent behind the body: %.20q", len(got), got)
 			}
 		})
 	}
