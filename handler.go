@@ -93,6 +93,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		h.fallback = h.singleTarget(ref, "/*", upstreamKeep)
 	}
 	h.app.handlers = append(h.app.handlers, h)
+	if srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		rememberConns(srv)
+	}
 	return nil
 }
 

@@ -1,0 +1,130 @@
+package caddytest
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kubefaas/caddy-kubefaas/executor/executortest"
+)
+
+// tally counts answers by what they were.
+type tally struct {
+	mu    sync.Mutex
+	count map[string]int
+	total atomic.Int64
+}
+
+func (a *tally) add(what string) {
+	a.total.Add(1)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.count == nil {
+		a.count = make(map[string]int)
+	}
+	a.count[what]++
+}
+
+// steady keeps clients asking, each on a connection of its own, until the
+// returned function is called. They use IDs that begin with their method.
+func (p *platform) steady(t *testing.T, clients int, method, path, body string) (answers *tally, stop func()) {
+	t.Helper()
+	answers = new(tally)
+	var over atomic.Bool
+	var wg sync.WaitGroup
+	for i, w := range p.dialWires(t, clients) {
+		wg.Go(func() {
+			for n := 0; !over.Load(); n++ {
+				r, err := w.do(method, path, fmt.Sprintf("%s-%d-%d", method, i, n), body)
+				if err != nil {
+					answers.add("no answer: " + err.Error())
+					return
+				}
+				answers.add(fmt.Sprint(r.status, " ", r.reason()))
+			}
+		})
+	}
+	stop = sync.OnceFunc(func() {
+		over.Store(true)
+		wg.Wait()
+	})
+	t.Cleanup(stop)
+	return answers, stop
+}
+
+// awaitMore waits until n more answers were counted.
+func (a *tally) awaitMore(t *testing.T, n int64) {
+	t.Helper()
+	until := a.total.Load() + n
+	Eventually(t, patience, func() bool { return a.total.Load() >= until },
+		func() string { return fmt.Sprintf("got %d answers, want %d", a.total.Load(), until) })
+}
+
+// A cached address dies under load, again and again: requests that can be
+// sent twice go to the next one, and no other is.
+func TestAddressDiesUnderLoad(t *testing.T) {
+	const deaths = 4
+	a, b := NewProcessFunction(t, Delay(2*time.Millisecond)), NewProcessFunction(t, Delay(2*time.Millisecond))
+	p := startPlatform(t, "", triggersFor("hello"), Process())
+	p.ex.Answer("hello", executortest.At(a.Addr()))
+	gets, stopGets := p.steady(t, 24, http.MethodGet, "/hello", "")
+	posts, stopPosts := p.steady(t, 8, http.MethodPost, "/hello", "body")
+	live, spare := a, b
+	for range deaths {
+		gets.awaitMore(t, 300)
+		posts.awaitMore(t, 50)
+		p.ex.Answer("hello", executortest.At(spare.Addr()))
+		live.Kill()
+		gets.awaitMore(t, 300)
+		posts.awaitMore(t, 50)
+		live.Restart(t) // with other requests' connections gone
+		live, spare = spare, live
+	}
+	stopGets()
+	stopPosts()
+	t.Logf("GETs %v; POSTs %v; %d calls of the executor", gets.count, posts.count, p.ex.CallsFor("hello"))
+
+	if len(gets.count) != 1 || gets.count["200 "] == 0 {
+		t.Errorf("got answers %v to GETs, want 200 only", gets.count)
+	}
+	for what := range posts.count {
+		if what != "200 " && what != "502 function_error" {
+			t.Errorf("got %d times %q for POSTs, want 200, or 502 for one that was sent already", posts.count[what], what)
+		}
+	}
+	executed := a.IDs(t)
+	for id, n := range b.IDs(t) {
+		executed[id] += n
+	}
+	maps.DeleteFunc(executed, func(id string, n int) bool { return n <= 1 || id[0] == 'G' })
+	if len(executed) > 0 {
+		t.Errorf("got %d POSTs executed more than once, want none: %v", len(executed), executed)
+	}
+}
+
+// An address that refuses is given up at once, whatever the method: no byte
+// was sent.
+func TestRefusedAddressIsReplaced(t *testing.T) {
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		t.Run(method, func(t *testing.T) {
+			old, fresh := NewFunction(t), NewFunction(t)
+			p := startPlatform(t, "", triggersFor("hello"))
+			p.ex.Answer("hello", executortest.At(old.Addr()), executortest.At(fresh.Addr()))
+			if r := p.once(t, http.MethodGet, "/hello", "", ""); r.wantOK() != nil {
+				t.Fatal(r.wantOK())
+			}
+			old.Kill()
+			r := p.once(t, method, "/hello", "1", "body")
+			if r.wantOK() != nil || fresh.RequestsWithID("1") != 1 {
+				t.Errorf("got %v, executed %d times, want 200 and once", r.wantOK(), fresh.RequestsWithID("1"))
+			}
+			if got := p.ex.CallsFor("hello"); got != 2 {
+				t.Errorf("got %d calls of the executor, want 2", got)
+			}
+		})
+	}
+}

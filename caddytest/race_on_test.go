@@ -1,0 +1,7 @@
+//go:build race
+
+package caddytest
+
+// raceEnabled: the race detector makes memory and time what they never are
+// for users, so figures are printed but not judged, and crowds are smaller.
+const raceEnabled = true

@@ -1,0 +1,232 @@
+package caddytest
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/kubefaas/caddy-kubefaas/executor"
+	"github.com/kubefaas/caddy-kubefaas/executor/executortest"
+)
+
+// dialSocket opens a WebSocket to an echoing function.
+func (c *Caddy) dialSocket(ctx context.Context, path string) (*websocket.Conn, error) {
+	conn, _, err := websocket.Dial(ctx, c.URL(path), &websocket.DialOptions{
+		HTTPClient: c.Client(), HTTPHeader: http.Header{DoHeader: {"websocket"}},
+	})
+	return conn, err
+}
+
+// echoed sends a text and wants it back.
+func echoed(ctx context.Context, conn *websocket.Conn, text string) error {
+	if err := conn.Write(ctx, websocket.MessageText, []byte(text)); err != nil {
+		return err
+	}
+	_, got, err := conn.Read(ctx)
+	if err == nil && string(got) != text {
+		err = fmt.Errorf("got %q back, want %q", got, text)
+	}
+	return err
+}
+
+// background makes requests with net/http's client until stop, which returns
+// how many there were; any that fails fails the test. Each uses a connection
+// of its own if fresh: Caddy closes idle ones at a reload, and a POST that
+// meets that moment may fail anywhere.
+func (c *Caddy) background(t *testing.T, clients int, method, path string) (stop func() int64) {
+	t.Helper()
+	client := c.Client()
+	if method == http.MethodPost {
+		client = &http.Client{Transport: &http.Transport{DialContext: loopbackDial, DisableKeepAlives: true}}
+	}
+	var over atomic.Bool
+	var made atomic.Int64
+	var wg sync.WaitGroup
+	for range clients {
+		wg.Go(func() {
+			for !over.Load() {
+				made.Add(1)
+				if err := status200(t.Context(), client, method, c.URL(path)); err != nil {
+					t.Errorf("%s %s during a reload: %v", method, path, err)
+					return
+				}
+			}
+		})
+	}
+	stop = func() int64 {
+		over.Store(true)
+		wg.Wait()
+		return made.Load()
+	}
+	t.Cleanup(func() { stop() })
+	return stop
+}
+
+// status200 makes one request, with a small body for a POST.
+func status200(ctx context.Context, client *http.Client, method, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var body io.Reader
+	if method == http.MethodPost {
+		body = strings.NewReader("body")
+	}
+	req, err := http.NewRequestWithContext(ctx, method, url, body)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("got status %d, want 200: %.200s", resp.StatusCode, text)
+	}
+	return err
+}
+
+func TestReloadsUnderWebSocketsAndLoad(t *testing.T) {
+	const sockets, reloads = 500, 20
+	f := NewFunction(t)
+	p := startPlatform(t, "", triggersFor("hello"), Process())
+	p.ex.Answer("hello", executortest.At(f.Addr()))
+	conns := make([]*websocket.Conn, sockets)
+	Load(t, sockets, 32, func(ctx context.Context, i int) (err error) {
+		conns[i], err = p.dialSocket(ctx, "/hello")
+		return err
+	}).RequireNoErrors(t)
+	defer func() {
+		for _, conn := range conns {
+			_ = conn.CloseNow()
+		}
+	}()
+	stopGets := p.background(t, 8, http.MethodGet, "/hello")
+	stopPosts := p.background(t, 4, http.MethodPost, "/hello")
+	for n := range reloads {
+		other := fmt.Sprintf("trigger /other/%d other%d", n, n)
+		if err := p.Reload(t, p.config("", triggersFor("hello")+other)); err != nil {
+			t.Fatalf("reload %d: %v", n, err)
+		}
+		Load(t, sockets, 16, func(ctx context.Context, i int) error {
+			return echoed(ctx, conns[i], fmt.Sprint(n, " ", i))
+		}).RequireNoErrors(t)
+	}
+	gets, posts := stopGets(), stopPosts()
+	t.Logf("%d reloads, %d GETs, %d POSTs, %d WebSockets open", reloads, gets, posts, f.Active())
+	if got := f.Active(); got != sockets {
+		t.Errorf("got %d WebSockets open at the end, want %d", got, sockets)
+	}
+	if gets == 0 || posts == 0 {
+		t.Errorf("got %d GETs and %d POSTs, want a load", gets, posts)
+	}
+	if got := p.ex.CallsFor("hello"); got != 1 {
+		t.Errorf("got %d calls of the executor, want 1: addresses survive a reload", got)
+	}
+}
+
+// A request that waits for a cold function does not notice a reload.
+func TestWaitingRequestsSurviveReloads(t *testing.T) {
+	const n = 50
+	f := NewFunction(t)
+	p := startPlatform(t, "", triggersFor("hello"))
+	release := make(chan struct{})
+	p.ex.Answer("hello", executortest.Answer{Text: f.Addr(), Until: release})
+	wires := p.dialWires(t, n)
+	sendAll(t, wires, http.MethodPost, "/hello", "body")
+	p.awaitWaiting(t, n)
+	for i := range 3 {
+		if err := p.Reload(t, p.config("", triggersFor("hello", fmt.Sprint("other", i)))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := p.waiting(t); got != n {
+		t.Errorf("got %d requests waiting after the reloads, want %d", got, n)
+	}
+	close(release)
+	receiveAll(t, wires)
+	if got, again := p.ex.CallsFor("hello"), f.Repeated(); got != 1 || len(again) > 0 {
+		t.Errorf("got %d calls of the executor, and %v executed more than once, want 1 and none", got, again)
+	}
+}
+
+// Metadata is what an address depends on, so a change forgets it.
+func TestReloadForgetsOnlyFunctionsWhoseMetadataChanged(t *testing.T) {
+	for name, change := range map[string]string{
+		"another resource version": "uid 1\nresource_version 2",
+		"another uid":              "uid 2\nresource_version 1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			old, fresh, other := NewFunction(t), NewFunction(t), NewFunction(t)
+			site := triggersFor("changed", "same")
+			metadata := func(changed string) string {
+				return "function changed {\n" + changed + "\n}\nfunction same {\nuid 7\nresource_version 7\n}"
+			}
+			p := startPlatform(t, metadata("uid 1\nresource_version 1"), site)
+			p.ex.Answer("changed", executortest.At(old.Addr()), executortest.At(fresh.Addr()))
+			p.ex.Answer("same", executortest.At(other.Addr()))
+			for range 2 {
+				p.once(t, http.MethodGet, "/changed", "before", "")
+				p.once(t, http.MethodGet, "/same", "before", "")
+			}
+			if err := p.Reload(t, p.config(metadata(change), site)); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				p.once(t, http.MethodGet, "/changed", "after", "")
+				p.once(t, http.MethodGet, "/same", "after", "")
+			}
+			if a, b := p.ex.CallsFor("changed"), p.ex.CallsFor("same"); a != 2 || b != 1 {
+				t.Errorf("got %d and %d calls of the executor for the changed function and the other, want 2 and 1", a, b)
+			}
+			if old.RequestsWithID("after") != 0 || fresh.RequestsWithID("after") != 2 || other.RequestsWithID("after") != 2 {
+				t.Errorf("got %d, %d and %d requests after the reload at the old, the new and the other address, want 0, 2 and 2",
+					old.RequestsWithID("after"), fresh.RequestsWithID("after"), other.RequestsWithID("after"))
+			}
+		})
+	}
+}
+
+// A stream that began before a reload goes on, and is tapped, after it.
+func TestStreamSurvivesReloads(t *testing.T) {
+	f := NewFunction(t)
+	const app = "tap_interval 50ms"
+	p := startPlatform(t, app, triggersFor("hello"))
+	p.ex.Answer("hello", executortest.At(f.Addr()))
+	w := p.mustDial(t)
+	if err := w.send(http.MethodGet, "/hello", "", "", DoHeader, "sse?n=-1&every=5ms"); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(w.in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := bufio.NewScanner(resp.Body)
+	for i := range 3 {
+		if err := p.Reload(t, p.config(app, triggersFor("hello", fmt.Sprint("other", i)))); err != nil {
+			t.Fatal(err)
+		}
+		p.awaitCalls(t, executor.CallTap, p.ex.Calls(executor.CallTap)+2)
+	}
+	seen := 0
+	for deadline := time.Now().Add(patience); seen < 100 && events.Scan() && time.Now().Before(deadline); {
+		if events.Text() != "" {
+			if want := fmt.Sprint("data: ", seen); events.Text() != want {
+				t.Fatalf("got event %q, want %q", events.Text(), want)
+			}
+			seen++
+		}
+	}
+	if seen < 100 {
+		t.Errorf("got %d events, want 100 or more: %v", seen, events.Err())
+	}
+}
