@@ -2,22 +2,22 @@ package kubefaas
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
+	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/logging"
 	"github.com/mattn/go-shellwords"
 	"github.com/spf13/cobra"
 
-	"github.com/kubefaas/caddy-kubefaas/executor/process"
 	"github.com/kubefaas/caddy-kubefaas/function"
 )
 
@@ -38,13 +38,15 @@ func runCommand() *cobra.Command {
 		Short: "Runs programs as functions, without a configuration file",
 		Long: `
 Each program is a function: it is started by the first request for
-/<name>/ and gets the port to listen on as PORT in its environment. It is
-stopped when nobody has called it for two minutes.
+/<name>/ and listens on 127.0.0.1, at the port that it finds as PORT in its
+environment. It is stopped when nobody has called it for two minutes.
 
 	caddy kubefaas run --function hello='python3 hello.py'
 	curl http://localhost:8080/hello/
 
-No shell reads the program's line, but quotes in it are understood.
+No shell reads the program's line, but quotes in it are understood. What
+becomes of the programs is shown on standard output, what they print on
+standard error.
 `,
 		RunE: caddycmd.WrapCommandFuncForCobra(runFunctions),
 	}
@@ -64,18 +66,18 @@ func runFunctions(flags caddycmd.Flags) (int, error) {
 		return caddy.ExitCodeFailedStartup, err
 	}
 	listen := flags.String("listen")
-	config, err := runConfig(functions, listen, flags.Bool("debug"))
+	base, err := baseURL(listen)
 	if err != nil {
-		return caddy.ExitCodeFailedStartup, err
+		return caddy.ExitCodeFailedStartup, fmt.Errorf("--listen %q: %w", listen, err)
 	}
 	caddy.TrapSignals()
-	tell := (&terminal{out: os.Stdout, base: baseURL(listen)}).tell
+	tell := (&terminal{out: os.Stdout, base: base}).tell
 	processEvents.Store(&tell)
-	if err := caddy.Run(config); err != nil {
+	if err := caddy.Run(runConfig(functions, listen, flags.Bool("debug"))); err != nil {
 		return caddy.ExitCodeFailedStartup, err
 	}
 	for _, f := range functions {
-		fmt.Printf("%s: %s/%s/\n", f.Name, baseURL(listen), f.Name)
+		fmt.Printf("%s: %s/%s/\n", f.Name, base, f.Name)
 	}
 	select {}
 }
@@ -99,23 +101,33 @@ func parseFunctionLines(lines []string) ([]ProcessFunction, error) {
 			return nil, fmt.Errorf("--function %s: given twice", name)
 		}
 		seen[name] = true
-		words, err := shellwords.Parse(command)
+		words, err := splitLine(command)
 		if err != nil {
-			return nil, fmt.Errorf("--function %s: reading the program's line: %w", name, err)
-		}
-		if len(words) == 0 {
-			return nil, fmt.Errorf("--function %s: no program", name)
+			return nil, fmt.Errorf("--function %s: the program's line %q: %w", name, command, err)
 		}
 		functions = append(functions, ProcessFunction{Name: name, Command: words})
 	}
 	return functions, nil
 }
 
-// runConfig is the configuration of `caddy kubefaas run`.
-func runConfig(functions []ProcessFunction, listen string, debug bool) (*caddy.Config, error) {
-	if _, err := caddy.ParseNetworkAddress(listen); err != nil {
-		return nil, fmt.Errorf("--listen: %w", err)
+// splitLine reads a program's line as a shell would, as far as quotes go. What
+// only a shell could do is refused, not ignored.
+func splitLine(line string) ([]string, error) {
+	p := shellwords.NewParser()
+	words, err := p.Parse(line)
+	switch {
+	case err != nil:
+		return nil, errors.New("a quote or a parenthesis is left open")
+	case p.Position >= 0:
+		return nil, fmt.Errorf("no shell reads it: %q has to be quoted", []rune(line)[p.Position])
+	case len(words) == 0 || words[0] == "":
+		return nil, errors.New("it names no program")
 	}
+	return words, nil
+}
+
+// runConfig is the configuration of `caddy kubefaas run`.
+func runConfig(functions []ProcessFunction, listen string, debug bool) *caddy.Config {
 	handler := &Handler{Debug: debug}
 	for _, f := range functions {
 		handler.Triggers = append(handler.Triggers, Trigger{
@@ -134,49 +146,35 @@ func runConfig(functions []ProcessFunction, listen string, debug bool) (*caddy.C
 	return &caddy.Config{
 		Admin: &caddy.AdminConfig{Disabled: true, Config: &caddy.ConfigSettings{Persist: &persist}},
 		Logging: &caddy.Logging{Logs: map[string]*caddy.CustomLog{
-			"default": {BaseLog: caddy.BaseLog{Level: "ERROR"}},
-			// What the programs print; what becomes of them is shown by terminal.
-			"output": {Include: []string{"kubefaas.process.output"}},
+			// What becomes of the programs is shown by terminal.
+			"default": {BaseLog: caddy.BaseLog{Level: "ERROR"}, Exclude: []string{"kubefaas.process"}},
+			"output":  {BaseLog: caddy.BaseLog{EncoderRaw: outputEncoder()}, Include: []string{"kubefaas.process.output"}},
 		}},
 		AppsRaw: caddy.ModuleMap{"http": caddyconfig.JSON(http, nil), appID: caddyconfig.JSON(app, nil)},
-	}, nil
+	}
+}
+
+// outputEncoder writes what programs print: the time, the text, whose it is.
+func outputEncoder() json.RawMessage {
+	none := ""
+	lines := logging.ConsoleEncoder{LogEncoderConfig: logging.LogEncoderConfig{
+		LevelKey: &none, NameKey: &none, TimeFormat: time.TimeOnly, TimeLocal: true,
+	}}
+	return caddyconfig.JSONModuleObject(lines, "format", "console", nil)
 }
 
 // baseURL is where a server that listens on an address is reached from here.
-func baseURL(listen string) string {
+func baseURL(listen string) (string, error) {
 	address, err := caddy.ParseNetworkAddress(listen)
 	if err != nil {
-		return "http://" + listen
+		return "", err
+	}
+	if address.Network != "tcp" || address.StartPort == 0 || address.PortRangeSize() != 1 {
+		return "", errors.New("it has to be [<host>]:<port>")
 	}
 	host := address.Host
-	if host == "" || host == "0.0.0.0" || host == "::" {
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost"
 	}
-	return "http://" + net.JoinHostPort(host, fmt.Sprint(address.StartPort))
-}
-
-// terminal shows what becomes of functions, a line each.
-type terminal struct {
-	mu   sync.Mutex
-	out  io.Writer
-	base string
-}
-
-func (t *terminal) tell(e process.Event) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	line := fmt.Sprintf("%s  %-16s %-5s", e.At.Format(time.TimeOnly), e.Function.Name, e.Kind)
-	if e.Pid != 0 {
-		line += fmt.Sprintf("  pid %d", e.Pid)
-	}
-	switch e.Kind {
-	case process.EventReady:
-		line += fmt.Sprintf("  after %s  %s/%s/", e.Took.Round(time.Millisecond), t.base, e.Function.Name)
-	case process.EventCrash:
-		line += fmt.Sprintf("  after %s", e.Took.Round(time.Millisecond))
-		if e.Err != nil {
-			line += "  " + detail(e.Err)
-		}
-	}
-	fmt.Fprintln(t.out, line)
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(int(address.StartPort))), nil
 }

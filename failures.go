@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -221,10 +222,15 @@ func (f *failure) problem(function, requestID string, debug bool) problem {
 // output included.
 func detail(err error) string {
 	var d interface{ Detail() string }
-	if errors.As(err, &d) {
-		return err.Error() + "\n" + d.Detail()
+	text := err.Error()
+	if !errors.As(err, &d) {
+		return text
 	}
-	return err.Error()
+	more := d.Detail()
+	if strings.HasPrefix(more, text) {
+		return more
+	}
+	return text + "\n" + more
 }
 
 // header writes what belongs into the head of the failure's response.
