@@ -146,6 +146,10 @@ func TestConnectionsCanBeDropped(t *testing.T) {
 				c.change(tr, s.addr) // one connection is idle, one in use
 			}
 			io.Copy(io.Discard, second.Body)
+			returned := second.Body.(*responseBody).x.c
+			if stays := c.want == 2 && tr.MaxIdlePerAddr != 1; stays == returned.closed {
+				t.Errorf("the connection that was in use is closed: got %v, want %v", returned.closed, !stays)
+			}
 			do(t, tr, newRequest(t, "GET", s.addr, nil))
 			if got := s.accepted(); got != c.want {
 				t.Errorf("connections: got %d, want %d", got, c.want)
