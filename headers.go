@@ -126,15 +126,24 @@ func peerIP(remote string) string {
 }
 
 // forwardedHost is a Host header as the Forwarded header writes it: quoted if
-// it is an IPv6 address (RFC 7239, section 6).
+// it is an IPv6 address, or has a byte that would end the value there (RFC
+// 7239, sections 4 and 6). A port's colon stays bare, as v1.8 wrote it.
 func forwardedHost(host string) string {
-	if strings.HasPrefix(host, "[") {
-		return `"` + host + `"`
-	}
-	if addr, err := netip.ParseAddr(host); err == nil && addr.Is6() {
-		return `"` + host + `"`
+	if addr, err := netip.ParseAddr(host); err == nil && addr.Is6() || !isBareHost(host) {
+		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(host) + `"`
 	}
 	return host
+}
+
+func isBareHost(host string) bool {
+	for i := range len(host) {
+		switch c := host[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == '_', c == ':':
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // requestID is the request's id: the client's, or a new one.
