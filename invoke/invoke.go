@@ -207,7 +207,9 @@ func (i *Invoker) Acquire(ctx context.Context, x *Exchange) (*endpoint.Lease, er
 			stop = x.Watch(func() { leave(context.Canceled) })
 		}
 		if x.Span != nil {
-			call.Values, end = x.Span(call.Values, "cold start")
+			// The executor's call is below the exchange: it serves others too,
+			// and has begun by now.
+			_, end = x.Span(call.Values, "cold start")
 		}
 	}
 	lease, err := i.Endpoints.Acquire(ctx, &call)
