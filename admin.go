@@ -240,6 +240,9 @@ func (a *AdminAPI) match(w http.ResponseWriter, r *http.Request) error {
 func matchAll(q route.Request) matchView {
 	best := matchView{Outcome: route.NoRoute.String(), Steps: []stepView{}}
 	for _, h := range activeHandlers() {
+		if h.Health && isHealth(q.Method, q.Path) {
+			return answeredHere(best.Steps, q.Path, "health answers it, before any trigger")
+		}
 		var m route.Match
 		outcome := h.table.routes.Match(q, &m)
 		steps := best.Steps
@@ -268,8 +271,17 @@ func matchAll(q route.Request) matchView {
 				Steps: append(best.Steps, stepView{Matched: true, Reason: how}),
 			}
 		}
+		if h.Home && outcome == route.NoRoute && isHome(q.Method, q.Path) {
+			return answeredHere(best.Steps, q.Path, "home answers it, since no trigger claims it")
+		}
 	}
 	return best
+}
+
+// answeredHere is the view of a request that reaches no function, since the
+// handler answers it.
+func answeredHere(steps []stepView, path, why string) matchView {
+	return matchView{Outcome: "answered here", Steps: append(steps, stepView{Pattern: path, Matched: true, Reason: why})}
 }
 
 // withoutTrigger says which function gets a request that no trigger claims,

@@ -18,24 +18,27 @@ const readyTimeout = 2 * time.Second
 // serveHealth answers the health routes, before any trigger, and returns false
 // for everything else.
 func (h *Handler) serveHealth(w http.ResponseWriter, r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if !isHealth(r.Method, r.URL.Path) {
 		return false
 	}
-	switch r.URL.Path {
-	case healthPath:
-		w.WriteHeader(http.StatusOK)
-	case readyPath:
+	if r.URL.Path == readyPath {
 		w.Header().Set("Cache-Control", "no-store")
 		if !h.app.ready(r.Context()) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return true
 		}
-		w.WriteHeader(http.StatusOK)
-	default:
-		return false
 	}
+	w.WriteHeader(http.StatusOK)
 	return true
 }
+
+// isHealth says whether a request is for the health routes.
+func isHealth(method, path string) bool {
+	return isReading(method) && (path == healthPath || path == readyPath)
+}
+
+// isReading says whether a method asks for no more than an answer.
+func isReading(method string) bool { return method == http.MethodGet || method == http.MethodHead }
 
 // ready says whether the executor has been reached once. One that is on this
 // machine always is.

@@ -24,7 +24,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	c.matched = time.Since(c.began)
 	if outcome == route.NoRoute {
 		switch {
-		case h.Home && isHome(r):
+		case h.Home && isHome(r.Method, r.URL.Path):
 			w.WriteHeader(http.StatusOK)
 			return nil
 		case h.PassThru:

@@ -1,7 +1,6 @@
 package kubefaas
 
 import (
-	"net/http"
 	"strings"
 
 	"github.com/kubefaas/caddy-kubefaas/function"
@@ -76,6 +75,4 @@ func (t *table) internalCall(path, raw string, known func(function.Ref) bool) (r
 
 // isHome says whether a request that no trigger claims is a load balancer's
 // look at the home page.
-func isHome(r *http.Request) bool {
-	return r.URL.Path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead)
-}
+func isHome(method, path string) bool { return path == "/" && isReading(method) }
