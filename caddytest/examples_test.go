@@ -262,7 +262,7 @@ func putCaddyInPath(t *testing.T) {
 	}
 	dir := t.TempDir()
 	script := fmt.Sprintf("#!/bin/sh\n%s=%s %s=1 exec '%s' \"$@\"\n", roleEnv, roleCaddy, aloneEnv, self)
-	if err := os.WriteFile(filepath.Join(dir, "caddy"), []byte(script), 0o700); err != nil { //nolint:gosec // it is to be run
+	if err := os.WriteFile(filepath.Join(dir, "caddy"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
