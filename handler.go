@@ -21,11 +21,11 @@ import (
 // `{http.kubefaas.namespace}` | The function's namespace
 // `{http.kubefaas.trigger}` | The trigger's name, or its path if it has none
 // `{http.kubefaas.params.<var>}` | A variable of the trigger's path
-// `{http.kubefaas.address}` | The address that answered
+// `{http.kubefaas.address}` | The address that was tried last
 // `{http.kubefaas.attempts}` | How many attempts it took
 // `{http.kubefaas.cold_start}` | `true` if the request waited for the function to start
-// `{http.kubefaas.wait_ms}` | How long the request waited, in milliseconds
-// `{http.kubefaas.match_ms}`, `.start_ms`, `.dial_ms`, `.ttfb_ms` | The other phases, as Server-Timing shows them
+// `{http.kubefaas.wait_ms}` | How long the request stood in the waiting room, in milliseconds, the start included
+// `{http.kubefaas.match_ms}`, `.start_ms`, `.dial_ms`, `.ttfb_ms` | Phases as Server-Timing shows them
 // `{http.kubefaas.error.reason}` | Why the request failed
 type Handler struct {
 	// The function that gets every request no trigger claims.
