@@ -63,9 +63,10 @@ func takeOver(w http.ResponseWriter, r *http.Request, c *call, resp *http.Respon
 		}
 		return &stream{Reader: r.Body, writer: w, rc: rc}, nil
 	}
+	protocol := resp.Header["Upgrade"] // which ends at this hop, as copying sees it
 	copyResponseHeader(w.Header(), resp.Header)
 	w.Header()["Connection"] = []string{"Upgrade"}
-	w.Header()["Upgrade"] = resp.Header["Upgrade"]
+	w.Header()["Upgrade"] = protocol
 	if c.target.serverTiming {
 		c.setTiming(w.Header())
 	}
