@@ -24,8 +24,7 @@ import (
 // `{http.kubefaas.address}` | The address that was tried last
 // `{http.kubefaas.attempts}` | How many attempts it took
 // `{http.kubefaas.cold_start}` | `true` if the request waited for the function to start
-// `{http.kubefaas.wait_ms}` | How long the request stood in the waiting room, in milliseconds, the start included
-// `{http.kubefaas.match_ms}`, `.start_ms`, `.dial_ms`, `.ttfb_ms` | Phases as Server-Timing shows them
+// `{http.kubefaas.match_ms}`, `.wait_ms`, `.start_ms`, `.dial_ms`, `.ttfb_ms` | The parts of the time to the response's headers, in milliseconds, as Server-Timing has them
 // `{http.kubefaas.error.reason}` | Why the request failed
 type Handler struct {
 	// The function that gets every request no trigger claims.
