@@ -23,6 +23,7 @@ func (h *Handler) relay(w http.ResponseWriter, r *http.Request, c *call, resp *h
 		return h.relayUpgrade(w, r, c, resp)
 	}
 	defer resp.Body.Close()
+	answerEarly(w, r, c.exchange.Body)
 	header := w.Header()
 	copyResponseHeader(header, resp.Header)
 	if c.target.serverTiming {

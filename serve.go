@@ -156,6 +156,15 @@ func finishBody(w http.ResponseWriter, b *invoke.Body) {
 	b.Wait()
 }
 
+// answerEarly prepares a response to a request whose body may not have been
+// read yet. Without it net/http reads on before it sends the head, for which a
+// client that waits for the answer, or for 100 Continue, may wait too.
+func answerEarly(w http.ResponseWriter, r *http.Request, b *invoke.Body) {
+	if b != nil && r.ProtoMajor == 1 && !b.Ended() {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+	}
+}
+
 // refuse answers a failure: by the site's error routes if it has any for this
 // one, else with the problem.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, c *call, f *failure) error {
@@ -164,6 +173,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, c *call, f *fai
 		c.headersAt = time.Now()
 	}
 	countFailure(f.reason)
+	answerEarly(w, r, c.exchange.Body)
 	f.header(w.Header(), &c.policy.names)
 	if c.target != nil && c.target.serverTiming || h.ServerTiming {
 		c.setTiming(w.Header())

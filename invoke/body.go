@@ -130,6 +130,13 @@ func (b *Body) failure() error {
 	return b.err
 }
 
+// Ended says whether the client has sent all of the body.
+func (b *Body) Ended() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err == io.EOF
+}
+
 // Close ends all readers and gives up what is kept. It does not wait for a
 // read that the client holds up; Wait does.
 func (b *Body) Close() {
