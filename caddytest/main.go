@@ -37,9 +37,16 @@ func Main(m *testing.M) {
 		os.Exit(functionMain())
 	default:
 		mainCalled = true
-		os.Exit(m.Run())
+		code := m.Run()
+		for _, clean := range atEnd {
+			clean()
+		}
+		os.Exit(code)
 	}
 }
+
+// atEnd is done when all tests have run.
+var atEnd []func()
 
 // mainCalled is set before any test runs, and only read after that.
 var mainCalled bool
