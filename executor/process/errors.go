@@ -24,6 +24,9 @@ var (
 	errRetired = errors.New("the function's configuration was replaced")
 )
 
+// stateKilled is the State of a program that got SIGKILL.
+const stateKilled = "signal: killed"
+
 type sentinel struct {
 	text      string
 	temporary bool
@@ -111,4 +114,11 @@ var portTakenText = regexp.MustCompile(`(?i)address (is )?already in use|EADDRIN
 func portTaken(err error) bool {
 	exit, ok := errors.AsType[*ExitError](err)
 	return ok && exit.AtStart && portTakenText.MatchString(strings.Join(exit.Tail, "\n"))
+}
+
+// killed tells a program that somebody else killed at its start from one that
+// ended of itself: what became of the one says nothing of the next.
+func killed(err error) bool {
+	exit, ok := errors.AsType[*ExitError](err)
+	return ok && exit.AtStart && exit.State == stateKilled
 }

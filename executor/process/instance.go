@@ -21,7 +21,7 @@ type instance struct {
 
 	settled chan struct{} // closed once it is ready or has failed
 	err     error         // why it failed; set before settled is closed
-	again   bool          // it failed for a reason that another port may mend
+	again   bool          // it failed for a reason that another start may mend
 	stop    chan struct{} // closed by retire
 	reason  string        // for the stop; set before stop is closed
 

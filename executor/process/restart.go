@@ -18,20 +18,21 @@ const (
 	freeDeaths = 2
 	// grownUp is the age at which a death says nothing of the next start.
 	grownUp = 10 * time.Second
-	// portRetries is how many times in a row a program is started again at
-	// once because its port was taken.
-	portRetries = 3
+	// freeStarts is how many times in a row a program is started again at
+	// once after a start that came to nothing through no fault of its own: its
+	// port was taken, or it was killed.
+	freeStarts = 3
 )
 
 // restarts decides when a function's program may be started again. It does
 // no I/O and reads no clock; its owner's lock guards it.
 type restarts struct {
-	until time.Time // no start before
-	err   error     // why, for those who need not wait; nil: they wait
-	start backoff.BackOff
-	young backoff.BackOff
-	early int // early deaths in a row
-	taken int // taken ports in a row
+	until   time.Time // no start before
+	err     error     // why, for those who need not wait; nil: they wait
+	start   backoff.BackOff
+	young   backoff.BackOff
+	early   int // early deaths in a row
+	mishaps int // starts in a row that failed through no fault of the program
 }
 
 func newRestarts() restarts {
@@ -52,10 +53,10 @@ func pauses(first, last time.Duration) backoff.BackOff {
 }
 
 // diedAtStart notes a death before readiness, and returns whether the next
-// start may follow at once, being on another port.
+// start may follow at once.
 func (r *restarts) diedAtStart(now time.Time, err error) (again bool) {
-	if portTaken(err) && r.taken < portRetries {
-		r.taken++
+	if (portTaken(err) || killed(err)) && r.mishaps < freeStarts {
+		r.mishaps++
 		return true
 	}
 	r.until, r.err = now.Add(r.start.NextBackOff()), err
@@ -64,7 +65,7 @@ func (r *restarts) diedAtStart(now time.Time, err error) (again bool) {
 
 // ready notes a start that went well.
 func (r *restarts) ready() {
-	r.taken = 0
+	r.mishaps = 0
 	r.start.Reset()
 	r.until, r.err = time.Time{}, nil
 }

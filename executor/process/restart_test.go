@@ -68,3 +68,20 @@ func TestATakenPortCostsNoPauseAFewTimes(t *testing.T) {
 		t.Errorf("started again at once a 4th time; want a pause")
 	}
 }
+
+func TestAKilledStartCostsNoPauseAFewTimes(t *testing.T) {
+	r, now := newRestarts(), time.Now()
+	murder := &ExitError{AtStart: true, State: "signal: killed"}
+	for n := range freeStarts {
+		if !r.diedAtStart(now, murder) {
+			t.Errorf("kill %d: not started again at once; want it to be", n)
+		}
+	}
+	if r.diedAtStart(now, murder) {
+		t.Error("started again at once a 4th time; want a pause")
+	}
+	r.ready()
+	if r.diedAtStart(now, &ExitError{AtStart: true, State: "exit status 1"}) {
+		t.Error("a program that ended of itself is started again at once; want a pause")
+	}
+}
