@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -65,6 +66,7 @@ func (w *world) makeCold(p *proxy) error {
 		if err != nil {
 			return fmt.Errorf("making function %s cold: %w", coldFunction(i), err)
 		}
+		_, _ = io.Copy(io.Discard, resp.Body) // or the connection would not be kept
 		resp.Body.Close()
 		// 404 is said of a function that was never asked for.
 		if resp.StatusCode != http.StatusNoContent && resp.StatusCode != http.StatusNotFound {

@@ -4,7 +4,7 @@
 //	go run ./bench                        # all rows, a table; about five minutes
 //	go run ./bench -json                  # the same as JSON
 //	go run ./bench -rows '^handler$'      # one row, and the one it is compared with
-//	go run ./bench -cpuprofile handler    # also writes handler.cpu.prof and handler.allocs.prof
+//	go run ./bench -rows '^handler$' -cpuprofile handler    # and handler.cpu.prof, handler.allocs.prof
 //
 // Nothing has to be installed. Each proxy is a process of its own, so that its
 // processor time can be read from the operating system: this program again, as
