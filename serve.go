@@ -156,12 +156,21 @@ func finishBody(w http.ResponseWriter, b *invoke.Body) {
 	b.Wait()
 }
 
+// readAnyway is how much of an unread body net/http reads before it sends a
+// head, so that the connection can be used again.
+const readAnyway = 256 << 10
+
 // answerEarly prepares a response to a request whose body may not have been
-// read yet. Without it net/http reads on before it sends the head, for which a
-// client that waits for the answer, or for 100 Continue, may wait too.
+// read yet. A client that waits for 100 Continue, or streams, may wait for the
+// response's head before it sends more: net/http would wait for it too, unless
+// the connection ends with the response. (Its full duplex is of no use: it
+// panics at the next request of a connection on which some of a body was left.)
 func answerEarly(w http.ResponseWriter, r *http.Request, b *invoke.Body) {
-	if b != nil && r.ProtoMajor == 1 && !b.Ended() {
-		_ = http.NewResponseController(w).EnableFullDuplex()
+	if b == nil || r.ProtoMajor != 1 || b.Ended() {
+		return
+	}
+	if r.ContentLength < 0 || r.ContentLength > readAnyway || r.Header["Expect"] != nil {
+		w.Header()["Connection"] = []string{"close"}
 	}
 }
 
