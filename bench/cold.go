@@ -1,16 +1,20 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/kubefaas/caddy-kubefaas/executor"
 )
 
 // coldLoad has the clients send one request to each of the functions, of which
 // the router knows no address, and begins anew once it has forgotten them all,
-// until d is over. What the forgetting takes does not count.
+// until d is over. What the forgetting takes does not count, and neither does
+// the first sweep: in it, the router meets the functions for the first time.
 func coldLoad(w *world, p *proxy, clients int, requests []*request, d time.Duration) (sample, error) {
 	// A sweep takes a fraction of the time that begins it.
 	f, err := dialFleet(p.addr, clients, d+2*patience)
@@ -19,28 +23,34 @@ func coldLoad(w *world, p *proxy, clients int, requests []*request, d time.Durat
 	}
 	defer f.close()
 
-	var all sample
+	all, err := coldSweep(w, p, f, requests)
+	if err != nil || all.failures > 0 {
+		return all, err
+	}
+	all = sample{}
 	for began := time.Now(); all.requests == 0 || time.Since(began) < d; {
-		if err := w.makeCold(p); err != nil {
-			return all, err
-		}
-		w.executor.Reset()
-		var one tally
-		used, err := p.metered(func() { one = f.run(once(requests)) })
-		if err != nil {
-			return all, err
-		}
-		all.usage = all.usage.plus(used)
-		all.add(one)
+		one, err := coldSweep(w, p, f, requests)
+		all.usage = all.usage.plus(one.usage)
+		all.add(one.tally)
 		all.elapsed += one.elapsed
-		if all.failures > 0 {
-			return all, nil
-		}
-		if err := w.requireCold(); err != nil {
+		if err != nil || all.failures > 0 {
 			return all, err
 		}
 	}
 	return all, nil
+}
+
+// coldSweep makes all functions cold and has each called once.
+func coldSweep(w *world, p *proxy, f *fleet, requests []*request) (s sample, err error) {
+	if err := w.makeCold(p); err != nil {
+		return s, err
+	}
+	w.executor.Reset()
+	s.usage, err = p.metered(func() { s.tally = f.run(once(requests)) })
+	if err != nil || s.failures > 0 {
+		return s, err
+	}
+	return s, w.requireCold()
 }
 
 // once gives each request to whichever client is free.
@@ -55,8 +65,11 @@ func once(requests []*request) func(int) *request {
 	}
 }
 
-// makeCold has the router forget all functions.
+// makeCold has the router forget all functions. It returns once the router has
+// told the executor of each, so that this is not measured with what follows.
 func (w *world) makeCold(p *proxy) error {
+	w.executor.Reset()
+	forgotten := 0
 	for i := range w.functions {
 		req, err := http.NewRequest(http.MethodDelete, p.admin+"/kubefaas/addresses/"+coldFunction(i), nil)
 		if err != nil {
@@ -68,10 +81,19 @@ func (w *world) makeCold(p *proxy) error {
 		}
 		_, _ = io.Copy(io.Discard, resp.Body) // or the connection would not be kept
 		resp.Body.Close()
-		// 404 is said of a function that was never asked for.
-		if resp.StatusCode != http.StatusNoContent && resp.StatusCode != http.StatusNotFound {
+		switch resp.StatusCode {
+		case http.StatusNoContent:
+			forgotten++
+		case http.StatusNotFound: // it was never asked for
+		default:
 			return fmt.Errorf("making function %s cold: got %s", coldFunction(i), resp.Status)
 		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := w.executor.WaitCalls(ctx, executor.CallUntap, forgotten); err != nil {
+		return fmt.Errorf("making functions cold: the executor was told of %d out of %d: %w",
+			w.executor.Calls(executor.CallUntap), forgotten, err)
 	}
 	return nil
 }
