@@ -157,7 +157,7 @@ type triggerView struct {
 	Path      string         `json:"path"`
 	Methods   []string       `json:"methods,omitempty"`
 	Functions []weightedView `json:"functions"`
-	Sticky    *route.Sticky  `json:"sticky,omitempty"`
+	Sticky    *Sticky        `json:"sticky,omitempty"`
 }
 
 type weightedView struct {
@@ -183,7 +183,7 @@ func viewTrigger(host string, t *route.Trigger) triggerView {
 		v.Functions = append(v.Functions, weightedView{f.Ref.Namespace, f.Ref.Name, f.Weight})
 	}
 	if t.Sticky.Source != "" {
-		v.Sticky = &t.Sticky
+		v.Sticky = &Sticky{Source: t.Sticky.Source, Name: t.Sticky.Name}
 	}
 	return v
 }
@@ -265,13 +265,17 @@ func matchAll(q route.Request) matchView {
 			}
 			return best
 		}
+	}
+	// Only now: the function that gets the rest of one site is not to hide the
+	// triggers of another.
+	for _, h := range activeHandlers() {
 		if ref, how, ok := h.withoutTrigger(q); ok {
 			return matchView{
 				Outcome: route.Matched.String(), Function: &weightedView{ref.Namespace, ref.Name, 1},
 				Steps: append(best.Steps, stepView{Matched: true, Reason: how}),
 			}
 		}
-		if h.Home && outcome == route.NoRoute && isHome(q.Method, q.Path) {
+		if h.Home && best.Outcome == route.NoRoute.String() && isHome(q.Method, q.Path) {
 			return answeredHere(best.Steps, q.Path, "home answers it, since no trigger claims it")
 		}
 	}

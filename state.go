@@ -2,6 +2,7 @@ package kubefaas
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -270,6 +271,10 @@ func (s *state) events() endpoint.Events {
 			s.logger.Info("function's address invalidated", name(fn), zap.String("address", addr), zap.NamedError("reason", why))
 		},
 		Failed: func(fn *function.Function, err error) {
+			if errors.Is(err, process.ErrAtMaximum) {
+				s.logger.Debug("function has as many instances as it may", name(fn))
+				return
+			}
 			s.logger.Error("function did not start", name(fn), zap.String("reason", fail(err).reason), zap.Error(err))
 		},
 	}
