@@ -17,7 +17,7 @@ require (
 	golang.org/x/sys v0.48.0
 )
 
-require github.com/mattn/go-shellwords v1.0.12 // indirect
+require github.com/mattn/go-shellwords v1.0.12
 
 require (
 	cel.dev/cel-go v0.32.0 // indirect
