@@ -161,17 +161,27 @@ func (c *Caddy) text(t *testing.T, path string) string {
 // listener with what nobody has accepted there, whatever it serves.
 func (c *Caddy) get(path string) (r reply, err error) {
 	for range 5 {
-		var w *wire
-		if w, err = dialWire(c.Addr()); err != nil {
-			return r, err
-		}
-		r, err = w.do(http.MethodGet, path, "", "")
-		w.close()
-		if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, syscall.ECONNRESET) {
+		if r, err = c.try(http.MethodGet, path, ""); !isClosed(err) {
 			break
 		}
 	}
 	return r, err
+}
+
+// try makes a request on a connection of its own.
+func (c *Caddy) try(method, path, id string) (reply, error) {
+	w, err := dialWire(c.Addr())
+	if err != nil {
+		return reply{}, err
+	}
+	defer w.close()
+	return w.do(method, path, id, "")
+}
+
+// isClosed says whether a connection was closed from the other end, before an
+// answer.
+func isClosed(err error) bool {
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // number is such a body that is a number, as a process's ID.

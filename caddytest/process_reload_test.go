@@ -3,15 +3,12 @@
 package caddytest
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 )
 
@@ -27,12 +24,7 @@ func (p *programs) keepCalling(t *testing.T, c *Caddy, clients int, method, path
 	var made atomic.Int64
 	var wg sync.WaitGroup
 	call := func(id string) error {
-		w, err := dialWire(c.Addr())
-		if err != nil {
-			return err
-		}
-		defer w.close()
-		r, err := w.do(method, path, id, "")
+		r, err := c.try(method, path, id)
 		if err == nil {
 			err = r.wantOK()
 		}
@@ -43,7 +35,7 @@ func (p *programs) keepCalling(t *testing.T, c *Caddy, clients int, method, path
 			for !over.Load() {
 				id := fmt.Sprint(method, path, made.Add(1))
 				err := call(id)
-				for (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)) && p.executed(t)[id] == 0 {
+				for isClosed(err) && p.executed(t)[id] == 0 {
 					err = call(id)
 				}
 				if err != nil {

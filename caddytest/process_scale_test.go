@@ -19,12 +19,7 @@ func (c *Caddy) pidsOf(t *testing.T, n int, path string) map[string]int {
 	pids := make(map[string]int)
 	var mu sync.Mutex
 	Load(t, n, n, func(context.Context, int) error {
-		w, err := dialWire(c.Addr())
-		if err != nil {
-			return err
-		}
-		defer w.close()
-		r, err := w.do(http.MethodGet, path, "", "")
+		r, err := c.try(http.MethodGet, path, "")
 		if err != nil {
 			return err
 		}
