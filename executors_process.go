@@ -15,6 +15,11 @@ import (
 
 // ProcessExecutor runs functions as programs on this machine: it starts one
 // when its function is called, and stops it when nobody has for a while.
+//
+// With the first program it starts one more process, of Caddy's own program
+// and with the one argument `kubefaas-guard`. That waits for the end of Caddy,
+// and kills whatever programs and what they have started have left when Caddy
+// was killed and could not.
 type ProcessExecutor struct {
 	// The functions and their programs.
 	Functions []ProcessFunction `json:"functions,omitempty"`
