@@ -18,7 +18,7 @@ import (
 const failing = `{
 	kubefaas {
 		executor http {{.Executor}}
-		cold_start_timeout 1s
+		cold_start_timeout %v
 		max_waiting 1
 		retry {
 			max_attempts 3
@@ -108,10 +108,11 @@ var failures = []failureCase{
 	{name: "the executor names no address", path: "/nonsense", status: 502, reason: "bad_address", function: "nonsense", detail: "two words"},
 }
 
-// startFailing starts the sites and puts each fault in its place.
-func startFailing(t *testing.T) *platform {
+// startFailing starts the sites, with a cold_start_timeout, and puts each fault
+// in its place.
+func startFailing(t *testing.T, coldStart time.Duration) *platform {
 	t.Helper()
-	p := startSites(t, failing)
+	p := startSites(t, fmt.Sprintf(failing, coldStart))
 	ok, slow, dead := NewFunction(t), NewFunction(t), NewFunction(t, Down())
 	for name, answer := range map[string]executortest.Answer{
 		"ok":                executortest.At(ok.Addr()),
@@ -199,7 +200,7 @@ func readProblem(t *testing.T, r reply) problemBody {
 }
 
 func TestEveryFailureHasItsStatusReasonAndBody(t *testing.T) {
-	p := startFailing(t)
+	p := startFailing(t, 2*time.Second)
 	before := p.Metrics(t)
 	t.Run("cases", func(t *testing.T) {
 		for _, test := range failures {
@@ -275,7 +276,7 @@ func (test *failureCase) checkProblem(t *testing.T, r reply) {
 // A client that leaves gets no answer; the access log has 499 for it, with and
 // without error routes.
 func TestClientThatLeavesIs499InTheAccessLog(t *testing.T) {
-	p := startFailing(t)
+	p := startFailing(t, patience)
 	for name, test := range map[string]struct{ host, path string }{
 		"while the function runs":                 {"plain", "/busy?a"},
 		"while the function runs, with pages":     {"pages", "/busy?b"},
