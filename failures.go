@@ -50,7 +50,6 @@ const defaultRetryAfter = time.Second
 type failure struct {
 	status int
 	reason string
-	title  string
 	// retryAfter is for the Retry-After header; 0 is none.
 	retryAfter time.Duration
 	// allow is for the Allow header.
@@ -107,10 +106,9 @@ func fail(err error) *failure {
 		return known
 	case errors.As(err, &body):
 		f.status, f.reason = http.StatusBadRequest, reasonRequestBody
-		var tooLarge *http.MaxBytesError
 		if errors.As(err, &explicit) {
 			f.status = explicit.StatusCode
-		} else if errors.As(err, &tooLarge) {
+		} else if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 			f.status = http.StatusRequestEntityTooLarge
 		}
 	case errors.Is(err, invoke.ErrFunctionTimeout):

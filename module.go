@@ -20,11 +20,11 @@ import (
 // The names under which v1.8's importers know these headers.
 const (
 	FORWARDED        = "Forwarded"
-	X_FORWARDED_HOST = "X-Forwarded-Host" //nolint:staticcheck,revive // the exported name of v1.8
+	X_FORWARDED_HOST = "X-Forwarded-Host" //nolint:staticcheck // the exported name of v1.8
 
 	// HEADERS_KUBEFAAS_FUNCTION_PREFIX is the default of the app's header_prefix
 	// with "Function" behind it.
-	HEADERS_KUBEFAAS_FUNCTION_PREFIX = "Kubefaas-Function" //nolint:staticcheck,revive // the exported name of v1.8
+	HEADERS_KUBEFAAS_FUNCTION_PREFIX = "Kubefaas-Function" //nolint:staticcheck // the exported name of v1.8
 )
 
 // appID is the app's module ID, and the first part of every name it gives.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
 	"sync"
 
@@ -112,7 +113,7 @@ func (h *Handler) abort(rc *http.ResponseController, r *http.Request, c *call, e
 	var client *clientError
 	if errors.As(err, &client) || r.Context().Err() != nil {
 		c.reason = reasonClientClosed
-		return nil
+		return nil //nolint:nilerr // the client that would be told has left
 	}
 	c.reason = reasonFunctionError
 	countFailure(c.reason)
@@ -148,7 +149,7 @@ func copyResponseHeader(dst, src http.Header) {
 			continue
 		}
 		if before := dst[name]; before != nil {
-			values = append(before[:len(before):len(before)], values...)
+			values = append(slices.Clip(before), values...)
 		}
 		dst[name] = values
 	}

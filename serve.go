@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -223,7 +224,7 @@ func (h *Handler) logFailure(c *call, f *failure) {
 func (c *call) setTiming(header http.Header) {
 	timing := c.phases().serverTiming()
 	if before := header["Server-Timing"]; before != nil {
-		header["Server-Timing"] = append(before[:len(before):len(before)], timing)
+		header["Server-Timing"] = append(slices.Clip(before), timing)
 	} else {
 		header["Server-Timing"] = c.field(timing)
 	}

@@ -75,7 +75,7 @@ func underlying(conn net.Conn) net.Conn {
 		if !ok || len(field.Index) != 1 {
 			return conn
 		}
-		inner, ok := wrapper.FieldByIndex(field.Index).Interface().(net.Conn)
+		inner, ok := reflect.TypeAssert[net.Conn](wrapper.FieldByIndex(field.Index))
 		if !ok {
 			return conn
 		}

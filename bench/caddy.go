@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -37,9 +38,7 @@ func (c caddyConfig) render(addr, admin string) ([]byte, error) {
 		"automatic_https": object{"disable": true},
 		"routes":          []object{{"handle": c.handlers}},
 	}}}}
-	for name, app := range c.apps {
-		apps[name] = app
-	}
+	maps.Copy(apps, c.apps)
 	return json.Marshal(object{
 		"admin": object{"listen": admin, "config": object{"persist": false}},
 		"apps":  apps,

@@ -168,8 +168,12 @@ func (c *client) events(h head, took []time.Duration) ([]time.Duration, error) {
 		return took, fmt.Errorf("got %d events, want %d", seen, eventCount)
 	}
 	// The chunked reader leaves the empty line behind the last chunk.
-	if line, err := c.in.ReadSlice('\n'); err != nil || len(bytes.TrimSpace(line)) > 0 {
-		return took, fmt.Errorf("got %q, %v behind the stream, want an empty line", line, err)
+	line, err := c.in.ReadSlice('\n')
+	if err != nil {
+		return took, fmt.Errorf("reading behind the stream: %w", err)
+	}
+	if len(bytes.TrimSpace(line)) > 0 {
+		return took, fmt.Errorf("got %q behind the stream, want an empty line", line)
 	}
 	return took, nil
 }

@@ -141,7 +141,7 @@ func (g golden) compare(t *testing.T, adapted []byte) {
 	}
 	got := indented.String() + "\n"
 	if *update {
-		if err := os.WriteFile(g.path, []byte(g.caddyfile+goldenSeparator+got), 0o644); err != nil { //nolint:gosec // a file of the repository
+		if err := os.WriteFile(g.path, []byte(g.caddyfile+goldenSeparator+got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return

@@ -48,7 +48,7 @@ func (w logWriter) WriterKey() string { return "caddytest:" + w.ID }
 // OpenWriter implements caddy.WriterOpener. Entries for a buffer that is gone,
 // written by the last requests of a stopped Caddy, are dropped.
 func (w logWriter) OpenWriter() (io.WriteCloser, error) {
-	var out io.Writer = io.Discard
+	out := io.Discard
 	if b, ok := logBuffers.Load(w.ID); ok {
 		out = b.(*logBuffer)
 	}

@@ -2,6 +2,7 @@ package caddytest
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -149,5 +150,5 @@ func residentBytes(pid int) (int64, error) {
 		}
 		return kib << 10, nil
 	}
-	return 0, fmt.Errorf("no VmRSS line (%v)", lines.Err())
+	return 0, errors.Join(errors.New("no VmRSS line"), lines.Err())
 }

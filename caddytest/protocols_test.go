@@ -3,7 +3,6 @@ package caddytest
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"golang.org/x/net/http2"
 )
 
 // waysIn are the configurations that bring a request to a function: the
@@ -351,13 +349,9 @@ func TestHTTP2ClientsReachH2CFunctions(t *testing.T) {
 		}
 	})))
 	c := proxyFor(t, f.Addr(), waysIn["handler"], "protocol h2c")
-	client := &http.Client{Transport: &http2.Transport{
-		AllowHTTP: true,
-		DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, network, addr)
-		},
-	}}
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	client := &http.Client{Transport: &http.Transport{Protocols: protocols}}
 	defer client.CloseIdleConnections()
 	body, send := io.Pipe()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

@@ -162,7 +162,7 @@ func TestStickyCookieIsSecureOnTLS(t *testing.T) {
 	c := startWeighted(t, fmt.Sprintf("https://localhost:{{.HTTPS}} {\n\ttls %s %s\n\timport routes\n}", cert, key))
 	client := &http.Client{Transport: &http.Transport{
 		DialContext:     loopbackDial,
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // the certificate signs itself
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 	}}
 	defer client.CloseIdleConnections()
 	resp, err := client.Get(fmt.Sprintf("https://localhost:%d/cookie", c.HTTPSPort()))

@@ -148,6 +148,7 @@ func (f *flight) verdict() error {
 		return err
 	}
 	if last := f.lastErr.Load(); last != nil {
+		//nolint:errorlint // what failed is the time: the executor's error must not be taken for it
 		return fmt.Errorf("%w; the executor's last error: %v", ErrColdStartTimeout, *last)
 	}
 	return ErrColdStartTimeout

@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -115,12 +116,7 @@ func TestPrune(t *testing.T) {
 
 		only := func(names ...string) func(function.Key) bool {
 			return func(k function.Key) bool {
-				for _, n := range names {
-					if k.Name == n {
-						return true
-					}
-				}
-				return false
+				return slices.Contains(names, k.Name)
 			}
 		}
 		p.Prune(only("kept", "back"))

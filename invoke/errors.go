@@ -77,8 +77,7 @@ func (i *Invoker) classify(client context.Context, req *http.Request, ctx *excha
 	}
 	var d *DialError
 	e.Dialing = errors.As(err, &d)
-	var failed *h1.Error
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*h1.Error](err); ok {
 		e.Reused, r.Written = failed.Stale(), failed.Written
 	}
 	e.Replayable = r.Replayable()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -205,11 +206,7 @@ func matchesSlash(tree *syntax.Regexp) bool {
 	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
 		return true
 	case syntax.OpLiteral:
-		for _, r := range tree.Rune {
-			if r == '/' {
-				return true
-			}
-		}
+		return slices.Contains(tree.Rune, '/')
 	case syntax.OpCharClass:
 		for i := 0; i < len(tree.Rune); i += 2 {
 			if tree.Rune[i] <= '/' && '/' <= tree.Rune[i+1] {
@@ -217,10 +214,5 @@ func matchesSlash(tree *syntax.Regexp) bool {
 			}
 		}
 	}
-	for _, sub := range tree.Sub {
-		if matchesSlash(sub) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(tree.Sub, matchesSlash)
 }

@@ -142,10 +142,10 @@ type refPath struct{ text, raw []string }
 // cleanRef reads a path as it was sent; ok is false if nothing may match it.
 func cleanRef(target string) (p refPath, ok bool) {
 	encoded, dotted := false, false
-	for _, raw := range strings.Split(target[1:], "/") {
+	for raw := range strings.SplitSeq(target[1:], "/") {
 		text, _ := url.PathUnescape(raw)
 		encoded = encoded || strings.Contains(text, "/")
-		for _, part := range strings.Split(text, "/") {
+		for part := range strings.SplitSeq(text, "/") {
 			dotted = dotted || part == "." || part == ".."
 		}
 		switch {
@@ -201,7 +201,7 @@ func (t *refTrigger) match(p refPath) string {
 		return ""
 	}
 	way := slices.MaxFunc(ways, func(a, b []int) int {
-		for i := len(a) - 1; i >= 0; i-- {
+		for i := range slices.Backward(a) {
 			if a[i] != b[i] {
 				return cmp.Compare(a[i], b[i])
 			}

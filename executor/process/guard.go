@@ -100,7 +100,7 @@ func (g *guard) tell(what byte, pid int) {
 	if g.in == nil {
 		return
 	}
-	g.in.SetWriteDeadline(time.Now().Add(time.Second))
+	_ = g.in.SetWriteDeadline(time.Now().Add(time.Second))
 	if _, err := fmt.Fprintf(g.in, "%c%d\n", what, pid); err != nil {
 		g.log.Warn("the guard is gone: if this process is killed, what the functions have started may outlive it", zap.Error(err))
 		g.stop()
@@ -120,7 +120,7 @@ func (g *guard) stop() {
 	}
 	g.in.Close()
 	g.in = nil
-	t := time.AfterFunc(lastWait, func() { g.cmd.Process.Kill() })
+	t := time.AfterFunc(lastWait, func() { _ = g.cmd.Process.Kill() })
 	defer t.Stop()
-	g.cmd.Wait()
+	_ = g.cmd.Wait()
 }

@@ -104,7 +104,7 @@ func (p *prober) get() (keep bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	resp, err := http.ReadResponse(p.in, nil)
+	resp, err := http.ReadResponse(p.in, nil) //nolint:bodyclose // read to its end, or the connection is closed
 	if err != nil {
 		return false, err
 	}

@@ -51,7 +51,7 @@ func TestAnUnknownUserIsRefusedByRoot(t *testing.T) {
 // forAll copies this binary to where everybody may run it.
 func forAll(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "process-test")
+	dir, err := os.MkdirTemp("", "process-test") //nolint:usetesting // t.TempDir is closed to other users
 	if err != nil {
 		t.Fatal(err)
 	}
