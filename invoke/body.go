@@ -156,7 +156,8 @@ func (b *Body) Close() {
 func (b *Body) Idle() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return !b.pulling && !b.filling
+	// A fill that has not run yet finds the body closed and reads nothing.
+	return !b.pulling
 }
 
 // Wait waits, after Close, until nobody reads from the source any more.
@@ -164,7 +165,7 @@ func (b *Body) Idle() bool {
 func (b *Body) Wait() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for b.pulling || b.filling {
+	for b.pulling {
 		b.moved.Wait()
 	}
 }

@@ -14,6 +14,10 @@ import (
 // within the function's timeout.
 var ErrFunctionTimeout = errors.New("the function did not answer in time")
 
+// errBrokeOff stands for what an upload says that was ended because its
+// connection had failed.
+var errBrokeOff = errors.New("the connection broke while the request's body was being sent")
+
 // AttemptError is how the last of a request's attempts ended.
 type AttemptError struct {
 	// Outcome is retry.Refused, retry.DialTimeout, or retry.Sent if the
@@ -55,6 +59,9 @@ func final(client context.Context, o retry.Outcome, err error, x *Exchange) erro
 		if cause := x.Body.failure(); cause != nil {
 			return &ClientBodyError{Err: cause}
 		}
+	}
+	if errors.Is(err, errBodyClosed) {
+		err = errBrokeOff
 	}
 	return &AttemptError{Outcome: o, Address: x.Address, Attempts: x.Attempts, Err: err}
 }

@@ -148,7 +148,9 @@ func (i *Invoker) RoundTrip(req *http.Request, x *Exchange) (*http.Response, err
 		if decision.Dead {
 			x.Lease.Invalidate(err)
 		}
-		if decision.Action != retry.SameAddress {
+		// A kept connection that died may be the first sign of an address that
+		// did: what has been learnt of it since counts.
+		if decision.Action != retry.SameAddress || outcome == retry.Stale {
 			x.Lease.Release()
 			x.Lease = nil
 		}
