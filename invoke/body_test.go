@@ -193,6 +193,24 @@ func TestCloseEndsAReaderThatWaits(t *testing.T) {
 	}
 }
 
+// Whoever is told that somebody reads sets a deadline on the connection, and
+// that ends the connection's later requests if nobody does.
+func TestABodyIsIdleOnceClosedThoughItsFillHasNotRun(t *testing.T) {
+	b := body("all of it", 9, 100)
+	b.mu.Lock() // as if Hold had begun a fill that the scheduler has yet to run
+	b.filling = true
+	b.mu.Unlock()
+	if got := read(t, b.Reader()); got != "all of it" {
+		t.Fatalf("got %q, want the body", got)
+	}
+	b.Close()
+	if !b.Idle() {
+		t.Error("got a body that somebody reads, want an idle one: it has ended")
+	}
+	b.Wait()
+	b.fill() // reads nothing
+}
+
 func TestAFailingClientIsTheBodysFailure(t *testing.T) {
 	broken := errors.New("connection reset")
 	src := &slowBody{parts: make(chan string), err: broken}
