@@ -15,7 +15,7 @@ import (
 )
 
 func TestThousandsWaitForOneCallOfTheExecutor(t *testing.T) {
-	const n = 2000
+	const n = manyClients
 	f := NewFunction(t)
 	p := startPlatform(t, "", triggersFor("hello"), Process())
 	release := make(chan struct{})
@@ -77,7 +77,7 @@ func TestLeaderLeavesAndTheOthersAreServed(t *testing.T) {
 // the other is asked for, by twenty clients each, so that the figure is about
 // the router and not about how many requests two processors can carry.
 func TestAddressThatListensLaterLosesNoRequest(t *testing.T) {
-	const functions, each, n, gap = 100, 20, 100 * 20, 30 * time.Millisecond
+	const functions, each, n, gap = manyClients / 20, 20, manyClients, 30 * time.Millisecond
 	names := functionNames(functions)
 	p := startPlatform(t, "", triggersFor(names...), Process())
 	fns := make([]*Function, functions)

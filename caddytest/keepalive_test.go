@@ -69,7 +69,7 @@ func TestRequestThatMeetsAClosingConnectionIsNotSentTwice(t *testing.T) {
 			t.Fatalf("POST %d: %v", i, err)
 		}
 		what := fmt.Sprint(r.status, " ", r.reason())
-		answers.add(what)
+		answers.add(0, what)
 		if what != "200 " && what != "502 function_error" {
 			t.Errorf("POST %d: got %s, want 200, or 502 function_error", i, what)
 		}

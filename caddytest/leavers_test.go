@@ -14,7 +14,7 @@ import (
 // Clients that leave while they wait leave nothing behind: no place in the
 // waiting room, no goroutine, no held byte, and no call of the executor.
 func TestClientsThatLeaveWhileTheyWait(t *testing.T) {
-	const n = 1000
+	const n = manyClients / 2
 	small := string(make([]byte, 100))
 	for name, test := range map[string]struct {
 		app  string

@@ -3,3 +3,5 @@
 package caddytest
 
 const raceEnabled = false
+
+const manyClients = 2000

@@ -22,7 +22,7 @@ type roomTest struct {
 // crowd is the real one, or one that fits the race detector.
 func crowd() roomTest {
 	if raceEnabled {
-		return roomTest{room: 2000, surplus: 2000, heldBytes: 16 << 20}
+		return roomTest{room: 500, surplus: 500, heldBytes: 16 << 20}
 	}
 	return roomTest{room: 10_000, surplus: 10_000, heldBytes: 64 << 20}
 }
