@@ -53,13 +53,14 @@ func (c *call) describe(header http.Header, r *http.Request) {
 	header[names.name] = c.field(fn.Name)
 	header[names.namespace] = c.field(fn.Namespace)
 	header[names.version] = c.field(fn.ResourceVersion)
+	params := c.target.paramHeaders(names, c.match.Params)
 	for i := range c.match.Params {
 		p := &c.match.Params[i]
 		value := p.Value
 		if c.handler.EncodedPath {
 			value = c.match.Escaped(i)
 		}
-		header[names.param(p.Name)] = c.field(headerValue(value))
+		header[params[i]] = c.field(headerValue(value))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	crand "crypto/rand"
 	"math/rand/v2"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/kubefaas/caddy-kubefaas/function"
@@ -24,6 +25,25 @@ type target struct {
 	preserveHost bool
 	serverTiming bool
 	meters       meters
+	// params are the header names of the path's variables, in their order, once
+	// a request has had them.
+	params atomic.Pointer[[]string]
+}
+
+// paramHeaders are the header names of a pattern's variables.
+func (t *target) paramHeaders(names *headerNames, params []route.Param) []string {
+	if len(params) == 0 {
+		return nil
+	}
+	if known := t.params.Load(); known != nil {
+		return *known
+	}
+	headers := make([]string, len(params))
+	for i := range params {
+		headers[i] = names.param(params[i].Name)
+	}
+	t.params.Store(&headers)
+	return headers
 }
 
 // label is the target's function as metrics call it: what only a request has

@@ -20,11 +20,12 @@ type Body struct {
 	limit  int
 
 	mu      sync.Mutex
-	moved   sync.Cond // something below changed
-	kept    []byte    // all that was read, unless lost
-	err     error     // how the source ended
-	pulling bool      // somebody reads from the source
-	lost    bool      // more was read than is kept
+	moved   sync.Cond         // something below changed
+	kept    []byte            // all that was read, unless lost
+	pool    *[64<<10 + 1]byte // what kept is in, if that is pooled
+	err     error             // how the source ended
+	pulling bool              // somebody reads from the source
+	lost    bool              // more was read than is kept
 	touched bool
 	closed  bool
 	filling bool
@@ -173,6 +174,10 @@ func (b *Body) Wait() {
 // release gives back what is kept; b.mu is held.
 func (b *Body) release() {
 	b.kept = nil
+	if b.pool != nil {
+		largeBodies.Put(b.pool)
+		b.pool = nil
+	}
 	if b.taken > 0 {
 		b.budget.put(b.taken)
 		b.taken = 0
@@ -211,20 +216,43 @@ func (b *Body) pull(p []byte) int {
 	return n
 }
 
+// largeBody is from where on, in bytes, what is kept comes from a pool: of so
+// many bytes the garbage collector would feel each request.
+const largeBody = 16 << 10
+
+// largeBodies are buffers for them. Their size is the default limit's.
+var largeBodies = sync.Pool{New: func() any { return new([64<<10 + 1]byte) }}
+
+// grow makes room for more to keep; b.mu is held.
+func (b *Body) grow() {
+	size := max(2*cap(b.kept), 4<<10)
+	if b.length >= 0 {
+		size = int(min(b.length, int64(b.limit))) + 1 // one more, so that the end is seen at once
+	}
+	size = max(min(size, b.limit), len(b.kept)+1)
+	var grown []byte
+	old := b.pool
+	b.pool = nil
+	// What waits is kept for long, and counted: it gets no more than it needs.
+	if size >= largeBody && size <= 64<<10+1 && !b.filling {
+		b.pool = largeBodies.Get().(*[64<<10 + 1]byte)
+		grown = b.pool[:0:max(size, min(b.limit, len(b.pool)))]
+	} else {
+		grown = make([]byte, 0, size)
+	}
+	b.kept = append(grown, b.kept...)
+	if old != nil {
+		largeBodies.Put(old)
+	}
+}
+
 // room is where the next bytes to keep go; nil if the limit is reached.
 func (b *Body) room() []byte {
 	if b.lost || len(b.kept) >= b.limit {
 		return nil
 	}
 	if len(b.kept) == cap(b.kept) {
-		// One more byte than the length, so that the end is seen at once.
-		size := min(max(2*cap(b.kept), 4<<10), b.limit)
-		if b.length >= 0 && b.length < int64(b.limit) {
-			size = int(b.length) + 1
-		}
-		grown := make([]byte, len(b.kept), max(size, len(b.kept)+1))
-		copy(grown, b.kept)
-		b.kept = grown
+		b.grow()
 	}
 	return b.kept[len(b.kept):cap(b.kept)]
 }

@@ -84,6 +84,8 @@ type Exchange struct {
 	Trace
 
 	context exchangeContext
+	waiting waiting
+	held    held
 }
 
 // Context is the client's context for a request of this exchange. A request
@@ -190,38 +192,20 @@ func (i *Invoker) resolve(ctx context.Context, x *Exchange) error {
 // Acquire waits for an address of the exchange's function. While it waits the
 // body is read, within the policy's limits.
 func (i *Invoker) Acquire(ctx context.Context, x *Exchange) (*endpoint.Lease, error) {
+	w := &x.waiting
+	*w = waiting{invoker: i, exchange: x}
 	call := endpoint.Call{
-		Function: x.Function, Executor: x.Executor, Settings: x.Policy.Endpoint, Values: x.Values,
+		Function: x.Function, Executor: x.Executor, Settings: x.Policy.Endpoint, Values: x.Values, OnWait: w.begin,
 	}
-	end := func(error) {}
 	if call.Values == nil {
 		call.Values = ctx
 	}
-	began, stop := time.Time{}, func() {}
-	leave := context.CancelCauseFunc(nil)
 	if x.Body != nil && x.Watch != nil {
-		ctx, leave = context.WithCancelCause(ctx)
-		defer leave(nil)
-	}
-	call.OnWait = func() {
-		began = time.Now()
-		if x.Body != nil && !x.Body.Hold(i.Held, x.Policy.MaxWaitingBytes) && x.Watch != nil {
-			stop = x.Watch(func() { leave(context.Canceled) })
-		}
-		if x.Span != nil {
-			// The executor's call is below the exchange: it serves others too,
-			// and has begun by now.
-			_, end = x.Span(call.Values, "cold start")
-		}
+		ctx, w.leave = context.WithCancelCause(ctx)
+		defer w.leave(nil)
 	}
 	lease, err := i.Endpoints.Acquire(ctx, &call)
-	stop()
-	end(err)
-	var waited time.Duration
-	if !began.IsZero() {
-		waited = time.Since(began)
-		x.Wait += waited
-	}
+	waited := w.over(err)
 	if err != nil {
 		x.notStarted(err, waited)
 		return nil, err

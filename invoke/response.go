@@ -8,7 +8,8 @@ import (
 // hold makes the response's body give the address back when it ends.
 func hold(resp *http.Response, x *Exchange) *http.Response {
 	x.Lease.Responding()
-	h := &held{ReadCloser: resp.Body, exchange: x}
+	h := &x.held
+	*h = held{ReadCloser: resp.Body, exchange: x}
 	if rwc, ok := resp.Body.(io.ReadWriteCloser); ok {
 		resp.Body = &heldConn{held: h, conn: rwc}
 		return resp
