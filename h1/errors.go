@@ -31,6 +31,9 @@ type Error struct {
 	Addr string
 	// Reused says that the connection had served another request before.
 	Reused bool
+	// Repeated says that the request had met a dead kept connection before, and was
+	// sent again.
+	Repeated bool
 	// Written says that at least one byte of the request was handed to the
 	// connection. If false, the function cannot have seen the request.
 	Written bool
@@ -42,9 +45,11 @@ type Error struct {
 
 // Stale reports that a kept connection died before any answer: most likely the
 // function closed it while it was idle. RoundTrip has already sent the request
-// again where that is safe; that it returned the error means that it was not.
+// again where that is safe; that it returned the error means that it was not, or
+// that the new connection died too: a function that ends closes its connections
+// before its listener, which accepts a last few meanwhile.
 func (e *Error) Stale() bool {
-	return e.Reused && !e.Answered && !errors.Is(e.Err, ErrHeadTimeout)
+	return (e.Reused || e.Repeated) && !e.Answered && !errors.Is(e.Err, ErrHeadTimeout)
 }
 
 func (e *Error) Error() string {

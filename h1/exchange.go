@@ -33,6 +33,7 @@ type exchange struct {
 
 	answered bool // a byte of the response arrived
 	broken   bool // the request could not be written to its end
+	repeated bool // a kept connection has died under the request
 	keep     bool // the connection may serve another request
 	over     atomic.Bool
 
@@ -255,13 +256,13 @@ func (x *exchange) fail(err error, written bool) error {
 	case errors.As(err, &hook):
 		return hook.error
 	}
-	return &Error{Addr: x.c.addr, Reused: x.c.reused, Written: written, Answered: x.answered, Err: err}
+	return &Error{Addr: x.c.addr, Reused: x.c.reused, Repeated: x.repeated, Written: written, Answered: x.answered, Err: err}
 }
 
 // mayRepeat reports whether the request may be sent once more, see RoundTrip.
 func (x *exchange) mayRepeat(err error) bool {
 	failed, ok := err.(*Error)
-	if !ok || !failed.Stale() {
+	if !ok || !failed.Reused || !failed.Stale() {
 		return false
 	}
 	if x.up != nil && !x.up.ended() {
@@ -293,7 +294,7 @@ func (x *exchange) rewind() error {
 		x.body, x.touched = body, false
 		x.bodyClosed.Store(false)
 	}
-	x.up, x.broken = nil, false
+	x.up, x.broken, x.repeated = nil, false, true
 	x.over.Store(false)
 	return nil
 }

@@ -302,6 +302,27 @@ func TestRequestOfWhichNothingWasWrittenIsRepeatedWhateverItsMethod(t *testing.T
 	}
 }
 
+// A function that ends closes its connections before its listener.
+func TestRequestThatWasRepeatedInVainIsStaleStill(t *testing.T) {
+	s := newRawServer(t, func(n int, c net.Conn, br *bufio.Reader) {
+		if n == 1 {
+			readRequest(br)
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		}
+		readRequest(br) // and dies
+	})
+	tr := newTransport(t)
+	do(t, tr, newRequest(t, "GET", s.addr, nil))
+	_, err := tr.RoundTrip(newRequest(t, "GET", s.addr, nil))
+	var failed *Error
+	if !errors.As(err, &failed) || failed.Reused || !failed.Repeated || !failed.Stale() {
+		t.Errorf("got %#v, want an *Error of a new connection that is stale, since a kept one died before", err)
+	}
+	if got := s.accepted(); got != 2 {
+		t.Errorf("got %d connections, want 2", got)
+	}
+}
+
 func TestFailuresOnNewConnectionsAreReturned(t *testing.T) {
 	for _, c := range []struct {
 		name     string
