@@ -185,7 +185,7 @@ func TestCountersSurviveReloads(t *testing.T) {
 }
 
 func TestWaitingRequestsAreAGauge(t *testing.T) {
-	p := startSites(t, measured)
+	p := startSites(t, strings.Replace(measured, "cold_start_timeout 2s", "cold_start_timeout 1m", 1))
 	f := NewFunction(t)
 	release := make(chan struct{})
 	p.ex.Answer("metered-broken", executortest.Answer{Text: f.Addr(), Until: release})

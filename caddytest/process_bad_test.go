@@ -47,7 +47,7 @@ func TestProgramsThatAreBad(t *testing.T) {
 			if strings.Contains(r.body, "last words 5\\n") {
 				t.Errorf("got the body %s, want the last 20 lines only", r.body)
 			}
-			entry := c.WaitLog(t, `"function did not start"`, patience).Raw
+			entry := c.WaitLog(t, `"logger":"kubefaas.process","msg":"function did not start"`, patience).Raw
 			for _, want := range tt.log {
 				if !strings.Contains(entry, want) {
 					t.Errorf("got the log entry %s, want %q in it", entry, want)
