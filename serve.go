@@ -136,7 +136,11 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, c *call) error 
 		x.Watch = watchClient(r)
 		defer finishBody(w, x.Body)
 	}
-	resp, err := s.invoker.RoundTrip(out, x)
+	var resp *http.Response
+	err := s.invoker.Await(r.Context(), x)
+	if err == nil {
+		resp, err = s.invoker.RoundTrip(out, x)
+	}
 	c.headersAt = time.Now()
 	defer c.count(r)
 	if err != nil {

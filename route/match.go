@@ -1,6 +1,9 @@
 package route
 
-import "bytes"
+import (
+	"bytes"
+	"sync"
+)
 
 // Match is what Table.Match found. The caller keeps it and may use it again for
 // the next request, which then costs no allocation.
@@ -72,12 +75,20 @@ func (m *Match) EscapedRest() string {
 // Match finds the trigger of a request and fills in m, which must not be nil.
 // It is safe for concurrent use, each with its own Match.
 func (t *Table) Match(q Request, m *Match) Outcome {
-	s := search{method: q.Method, verb: verbOf(q.Method)}
+	s := searches.Get().(*search)
+	s.method, s.verb = q.Method, verbOf(q.Method)
 	s.match.Params = m.Params[:0]
-	outcome := t.match(&q, &s)
+	outcome := t.match(&q, s)
 	*m = s.match
+	*s = search{}
+	searches.Put(s)
 	return outcome
 }
+
+// searches keeps them off the stack: under Caddy the usual search just fits
+// into the 8 KiB that a connection's stack has, and a stack that has grown stays
+// so while the request waits, with thousands of others, for its function.
+var searches = sync.Pool{New: func() any { return new(search) }}
 
 func (t *Table) match(q *Request, s *search) Outcome {
 	if !s.path.set(q) {
