@@ -97,8 +97,13 @@ func (c *call) placeholder(key string) (any, bool) {
 		return milliseconds(c.phases().ttfb), true
 	}
 	if name, isParam := strings.CutPrefix(key, "params."); isParam {
-		if v, ok := c.match.Value(name); ok {
-			return v, true
+		for i := range c.match.Params {
+			if p := &c.match.Params[i]; p.Name != name {
+				continue
+			} else if c.handler.EncodedPath {
+				return c.match.Escaped(i), true
+			}
+			return c.match.Params[i].Value, true
 		}
 	}
 	return nil, false

@@ -259,9 +259,23 @@ func (f *failure) write(w http.ResponseWriter, p problem) error {
 }
 
 // handlerError is the failure as Caddy's error routes take it.
-func (f *failure) handlerError() caddyhttp.HandlerError {
-	return caddyhttp.Error(f.status, f)
+// Its text is what error routes show as {err.message}: internal detail is in it
+// only with debug.
+func (f *failure) handlerError(debug bool) caddyhttp.HandlerError {
+	if debug {
+		return caddyhttp.Error(f.status, f)
+	}
+	return caddyhttp.Error(f.status, &discreet{f})
 }
+
+// discreet is a failure that does not tell its cause.
+type discreet struct{ failure *failure }
+
+// Error says what failed, and no more.
+func (d *discreet) Error() string { return titles[d.failure.reason] }
+
+// Unwrap returns the failure, for whoever looks at it by its type.
+func (d *discreet) Unwrap() error { return d.failure }
 
 // hasErrorRoute says whether the site's handle_errors would answer a failure.
 // Caddy itself only answers an empty body where they do not.

@@ -46,7 +46,7 @@ func outboundHeader(r *http.Request, names *headerNames) http.Header {
 	if hasToken(r.Header["Te"], "trailers") {
 		out["Te"] = []string{"trailers"}
 	}
-	if protocol := upgradeOf(r.Header); protocol != "" {
+	if protocol := upgradeOf(r.Header); protocol != "" && r.ProtoAtLeast(1, 1) {
 		out["Connection"] = []string{"Upgrade"}
 		out["Upgrade"] = []string{protocol}
 	}
@@ -82,8 +82,13 @@ func hasToken(lines []string, token string) bool {
 func (c *call) setForwarded(h http.Header, r *http.Request) {
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
 	if !trusted || (len(h[FORWARDED]) == 0 && len(h[X_FORWARDED_HOST]) == 0) {
-		h[FORWARDED] = c.field("host=" + forwardedHost(r.Host) + ";")
-		h[X_FORWARDED_HOST] = c.field(r.Host)
+		if r.Host == "" { // as HTTP/1.0 may have it
+			delete(h, FORWARDED)
+			delete(h, X_FORWARDED_HOST)
+		} else {
+			h[FORWARDED] = c.field("host=" + forwardedHost(r.Host) + ";")
+			h[X_FORWARDED_HOST] = c.field(r.Host)
+		}
 	}
 	c.setForwardedFor(h, r, trusted)
 	proto := "http"

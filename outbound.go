@@ -5,6 +5,9 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/kubefaas/caddy-kubefaas/invoke"
 )
@@ -25,7 +28,6 @@ func (c *call) outbound(r *http.Request) *http.Request {
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header:        header,
 		ContentLength: r.ContentLength,
-		Trailer:       r.Trailer,
 	}).WithContext(c.exchange.Context(r.Context()))
 	if c.target.preserveHost {
 		out.Host = r.Host
@@ -34,12 +36,10 @@ func (c *call) outbound(r *http.Request) *http.Request {
 		connectToUpgrade(out)
 		return out
 	}
-	if len(r.Trailer) > 0 {
-		out.ContentLength = -1 // HTTP/1.1 has trailers only behind chunks
-	}
 	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
 		c.exchange.Body = invoke.NewBody(r.Body, r.ContentLength, c.policy.MaxReplayBody)
 		out.Body = http.NoBody // each attempt has its own; this says that there is one
+		relayTrailer(out, r.Trailer, c.exchange.Body, &c.policy.names)
 	}
 	return out
 }
@@ -65,7 +65,11 @@ func (c *call) describe(header http.Header, r *http.Request) {
 }
 
 // fullURL is the request's path and query as they were received.
+// Caddy's rewrites, those of handle_path among them, keep it beside the request.
 func fullURL(r *http.Request) string {
+	if before, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && strings.HasPrefix(before.RequestURI, "/") {
+		return before.RequestURI
+	}
 	if r.RequestURI != "" && r.RequestURI[0] == '/' {
 		return r.RequestURI
 	}

@@ -2,6 +2,7 @@ package kubefaas
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -19,6 +20,10 @@ var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
 // relay gives the client the function's response as it comes.
 func (h *Handler) relay(w http.ResponseWriter, r *http.Request, c *call, resp *http.Response) error {
+	if resp.StatusCode < 200 && resp.StatusCode != http.StatusSwitchingProtocols {
+		_ = resp.Body.Close()
+		return h.refuse(w, r, c, broken(c, fmt.Errorf("its status is %d", resp.StatusCode)))
+	}
 	c.code = resp.StatusCode
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return h.relayUpgrade(w, r, c, resp)
@@ -26,7 +31,11 @@ func (h *Handler) relay(w http.ResponseWriter, r *http.Request, c *call, resp *h
 	defer resp.Body.Close()
 	answerEarly(w, r, c.exchange.Body)
 	header := w.Header()
+	delete(header, c.policy.names.err) // of a failure that this one makes up for, in an error route
 	copyResponseHeader(header, resp.Header)
+	if _, ok := header["Content-Type"]; !ok {
+		header["Content-Type"] = nil // net/http is not to guess one
+	}
 	if c.target.serverTiming {
 		c.setTiming(header)
 	}

@@ -23,14 +23,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	c := &call{Context: r.Context(), handler: h, policy: h.app.policy, began: time.Now()}
 	outcome := h.find(c, r)
 	c.matched = time.Since(c.began)
-	if outcome == route.NoRoute {
-		switch {
-		case h.Home && isHome(r.Method, r.URL.Path):
-			w.WriteHeader(http.StatusOK)
-			return nil
-		case h.PassThru:
-			return next.ServeHTTP(w, r)
+	if outcome != route.Matched && h.Home && isHome(r.Method, r.URL.Path) {
+		if h.ServerTiming {
+			c.setTiming(w.Header())
 		}
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	if outcome == route.NoRoute && h.PassThru {
+		return next.ServeHTTP(w, r)
 	}
 	c.requestID = requestID(r)
 	w.Header()[requestIDHeader] = c.field(c.requestID)
@@ -60,6 +61,12 @@ func routeMethod(r *http.Request) string {
 // find says what a request is for: by the triggers, by the internal routes, or
 // by the function that gets the rest.
 func (h *Handler) find(c *call, r *http.Request) route.Outcome {
+	if r.URL.Opaque != "" {
+		return route.NoRoute // a target that is no path: "GET mailto:x"
+	}
+	if r.Method == http.MethodConnect && !isExtendedConnect(r) {
+		return route.MethodNotAllowed // a tunnel: no function has any
+	}
 	outcome := h.table.routes.Match(route.Request{
 		Host: r.Host, Method: routeMethod(r), Path: r.URL.Path, RawPath: r.URL.RawPath,
 	}, &c.match)
@@ -196,10 +203,10 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, c *call, f *fai
 		w.WriteHeader(f.status)
 		return nil
 	}
-	if err := f.handlerError(); hasErrorRoute(r, err) {
+	h.logFailure(c, f)
+	if err := f.handlerError(h.Debug); hasErrorRoute(r, err) {
 		return err
 	}
-	h.logFailure(c, f)
 	if err := f.write(w, f.problem(c.functionName(), c.requestID, h.Debug)); err != nil && !errors.Is(err, context.Canceled) {
 		return nil // the client has left
 	}

@@ -40,11 +40,16 @@ func newTable(triggers []Trigger, internal string) (*table, error) {
 }
 
 // internalCall reads a path of the internal routes: the function, and what is
-// left of the path, decoded and as it was sent. known tells which functions
+// left of the path, decoded and as it was sent. The path is cleaned first, as
+// that of a trigger is, and as Caddy's own path matchers do which may guard it. known tells which functions
 // have been heard of: of "/a/b" it decides whether it is function b of
 // namespace a or sub-path b of function a in the default namespace.
 func (t *table) internalCall(path, raw string, known func(function.Ref) bool) (ref function.Ref, rest, rawRest string, ok bool) {
-	if t.internal == "" || !strings.HasPrefix(path, t.internal+"/") {
+	if t.internal == "" {
+		return ref, "", "", false
+	}
+	path, raw, ok = route.Clean(path, raw)
+	if !ok || !strings.HasPrefix(path, t.internal+"/") {
 		return ref, "", "", false
 	}
 	if raw == "" {

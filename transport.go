@@ -161,12 +161,14 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	out := req.WithContext(req.Context())
 	url := *req.URL
 	out.URL = &url
+	p.requestID = t.setHeader(out)
 	if out.Host == "" {
 		out.Host = req.URL.Host
 	}
 	t.SetScheme(out)
 	if req.Body != nil && req.Body != http.NoBody {
 		x.Body = invoke.NewBody(req.Body, req.ContentLength, x.Policy.MaxReplayBody)
+		relayTrailer(out, req.Trailer, x.Body, &t.app.policy.names)
 	}
 	calls.Add(1)
 	resp, err := t.app.state.invoker.RoundTrip(out, x)
@@ -176,10 +178,28 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return t.refuse(req, p, err)
 	}
+	if resp.Header[requestIDHeader] == nil {
+		resp.Header[requestIDHeader] = []string{p.requestID}
+	}
 	if x.Body != nil {
 		resp.Body = endBody(resp.Body, x.Body)
 	}
 	return resp, nil
+}
+
+// setHeader gives a request a header of its own, without what only the router
+// may say, and with an id, which it returns.
+func (t *Transport) setHeader(out *http.Request) string {
+	id := requestID(out)
+	header := make(http.Header, len(out.Header)+1)
+	for name, values := range out.Header {
+		if !t.app.policy.names.forged(name) {
+			header[name] = values
+		}
+	}
+	header[requestIDHeader] = []string{id}
+	out.Header = header
+	return id
 }
 
 // forget makes the next attempt of reverse_proxy's own loop start anew.
@@ -193,7 +213,7 @@ func (t *Transport) refuse(req *http.Request, p *proxied, err error) (*http.Resp
 		return nil, context.Canceled
 	}
 	countFailure(f.reason)
-	handler := f.handlerError()
+	handler := f.handlerError(false)
 	if hasErrorRoute(req, handler) {
 		replacerOf(req).Set(placeholderPrefix+"error.reason", f.reason)
 		return nil, handler
@@ -205,11 +225,14 @@ func (t *Transport) refuse(req *http.Request, p *proxied, err error) (*http.Resp
 	if entry := t.logger.Check(zap.ErrorLevel, "request failed: "+titles[f.reason]); entry != nil {
 		entry.Write(zap.String("reason", f.reason), zap.Int("status", f.status), zap.String("function", name), zap.Error(f.err))
 	}
-	body, merr := json.Marshal(f.problem(name, req.Header.Get(requestIDHeader), false))
+	if p.requestID == "" {
+		p.requestID = requestID(req)
+	}
+	body, merr := json.Marshal(f.problem(name, p.requestID, false))
 	if merr != nil {
 		return nil, merr
 	}
-	header := http.Header{"Content-Type": {"application/problem+json"}, "Cache-Control": {"no-store"}}
+	header := http.Header{"Content-Type": {"application/problem+json"}, "Cache-Control": {"no-store"}, requestIDHeader: {p.requestID}}
 	f.header(header, &t.app.policy.names)
 	return &http.Response{
 		StatusCode: f.status, Status: http.StatusText(f.status),

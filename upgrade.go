@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/kubefaas/caddy-kubefaas/invoke"
@@ -28,7 +27,7 @@ func (h *Handler) relayUpgrade(w http.ResponseWriter, r *http.Request, c *call, 
 	if !isExtendedConnect(r) {
 		asked = upgradeOf(r.Header)
 	}
-	if got := upgradeOf(resp.Header); asked == "" || !strings.EqualFold(got, asked) {
+	if got := upgradeOf(resp.Header); asked == "" || !hasToken([]string{asked}, got) {
 		return h.refuse(w, r, c, broken(c, fmt.Errorf("the function switched to %q where %q was asked for", got, asked)))
 	}
 	client, err := takeOver(w, r, c, resp)
@@ -57,6 +56,9 @@ func takeOver(w http.ResponseWriter, r *http.Request, c *call, resp *http.Respon
 	if isExtendedConnect(r) {
 		copyResponseHeader(w.Header(), resp.Header)
 		w.Header().Del("Sec-Websocket-Accept")
+		if c.target.serverTiming {
+			c.setTiming(w.Header())
+		}
 		w.WriteHeader(http.StatusOK)
 		if err := rc.Flush(); err != nil {
 			return nil, fmt.Errorf("flushing the response: %w", err)

@@ -109,6 +109,8 @@ type proxied struct {
 	policy   *policy
 	ctx      context.Context
 	err      error // why there is no address
+	// requestID is set by the transport.
+	requestID string
 }
 
 // nowhere stands for an address that there is not, for a transport that knows

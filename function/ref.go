@@ -50,6 +50,9 @@ func (r Ref) Validate() error {
 		return errors.New("the namespace is empty")
 	}
 	for _, s := range [...]string{r.Namespace, r.Name} {
+		if s == "." || s == ".." {
+			return fmt.Errorf("%q is no name", s)
+		}
 		if len(s) > maxNameLen {
 			return fmt.Errorf("%.20q… is longer than %d bytes", s, maxNameLen)
 		}

@@ -24,7 +24,7 @@ func TestParseRef(t *testing.T) {
 }
 
 func TestParseRefRefusesWhatIsNoName(t *testing.T) {
-	for _, in := range []string{"", "prod/", "/hello", "a/b/c", "he llo", "hello\n", "héllo", "{x}", "a/" + strings.Repeat("x", 254)} {
+	for _, in := range []string{"", "prod/", "/hello", "a/b/c", "he llo", "hello\n", "héllo", ".", "..", "../hello", "a/..", "{x}", "a/" + strings.Repeat("x", 254)} {
 		if got, err := ParseRef(in); err == nil {
 			t.Errorf("ParseRef(%q) = %v; want an error", in, got)
 		}

@@ -30,6 +30,7 @@ type Body struct {
 	closed  bool
 	filling bool
 	settled bool        // no further attempt will come
+	atEnd   func()      // see AtEnd
 	reader  *bodyReader // the present attempt's
 
 	budget *Budget
@@ -101,6 +102,21 @@ func (b *Body) Reader() io.ReadCloser {
 	}
 	b.reader = &bodyReader{body: b}
 	return b.reader
+}
+
+// AtEnd has f called each time that a reader reaches the body's end, before it
+// says so, on the goroutine that reads.
+func (b *Body) AtEnd(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.atEnd = f
+}
+
+// ended tells whoever waits for the body's end. b.mu is held.
+func (b *Body) ended() {
+	if b.atEnd != nil {
+		b.atEnd()
+	}
 }
 
 // Settle says that no further attempt will come, so that what the present one
@@ -282,10 +298,14 @@ func (r *bodyReader) Read(p []byte) (int, error) {
 			ended := r.off == len(b.kept) && b.err == io.EOF
 			b.trim()
 			if ended {
+				b.ended()
 				return n, io.EOF
 			}
 			return n, nil
 		case b.err != nil:
+			if b.err == io.EOF {
+				b.ended()
+			}
 			return 0, b.err
 		}
 		if n := b.pull(p); n > 0 {

@@ -121,10 +121,11 @@ func (p pattern) duplicate() error {
 	for _, seg := range p.segments {
 		for i := range seg.variables() {
 			name := seg.variable(i)
-			if seen[name] {
+			// Variables become header names, which know no case.
+			if key := strings.ToLower(name); seen[key] {
 				return fmt.Errorf("variable {%s} occurs twice", name)
 			}
-			seen[name] = true
+			seen[strings.ToLower(name)] = true
 		}
 	}
 	return nil
