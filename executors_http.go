@@ -88,8 +88,16 @@ func (e *HTTPExecutor) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	prefix := app.(*App).HeaderPrefix
-	sum := sha256.Sum256(append(settings, prefix...))
+	retry, err := json.Marshal(app.(*App).Retry)
+	if err != nil {
+		return err
+	}
+	settings = append(append(settings, retry...), app.(*App).HeaderPrefix...)
+	if e.TLS != nil {
+		// Its certificates may be others in the same files.
+		settings = fmt.Appendf(settings, "%p", e)
+	}
+	sum := sha256.Sum256(settings)
 	key := hex.EncodeToString(sum[:])
 	v, _, err := clientPool.LoadOrNew(key, func() (caddy.Destructor, error) { return e.newClient(ctx, app.(*App)) })
 	if err != nil {

@@ -224,9 +224,13 @@ func (a *App) Stop() error {
 	if a.report != nil {
 		a.report.Stop()
 	}
-	a.state.unwatch(a)
+	if !caddy.Exiting() {
+		a.state.unwatch(a)
+	}
 	a.state.taps.leave(a)
-	if s, ok := a.executor.(interface{ Stop() error }); ok {
+	// Caddy stops its apps in any order: when it ends, the sites may serve on
+	// for a while, and need their programs. Cleanup gives them up then.
+	if s, ok := a.executor.(interface{ Stop() error }); ok && !caddy.Exiting() {
 		return s.Stop()
 	}
 	return nil

@@ -125,6 +125,22 @@ func (s *state) probe(ctx context.Context, addr string) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", addr)
 }
 
+// handOverTime is how long the connection that found a program ready is kept
+// for the probe: one that nobody asks for is not to keep a program busy that
+// serves one connection at a time.
+const handOverTime = time.Second
+
+func (s *state) handOver(addr string, conn net.Conn) {
+	if old, ok := s.handover.Swap(addr, conn); ok {
+		_ = old.(net.Conn).Close()
+	}
+	time.AfterFunc(handOverTime, func() {
+		if s.handover.CompareAndDelete(addr, conn) {
+			_ = conn.Close()
+		}
+	})
+}
+
 // programs is the runtime of local functions, made when it is first needed.
 func (s *state) programs() *process.Runtime {
 	s.mu.Lock()
@@ -135,9 +151,7 @@ func (s *state) programs() *process.Runtime {
 			Events: tellProcessEvent,
 			Guard:  guardCommand(),
 			Stash: func(addr string, conn net.Conn) bool {
-				if old, ok := s.handover.Swap(addr, conn); ok {
-					_ = old.(net.Conn).Close()
-				}
+				s.handOver(addr, conn)
 				return true
 			},
 		})

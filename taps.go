@@ -16,6 +16,9 @@ import (
 // error: one or two are an executor that restarts.
 const loudFailures = 3
 
+// longestBatch bounds one batch, and so how long the end of Caddy waits for it.
+const longestBatch = 5 * time.Second
+
 // lastTap bounds the batch that is sent on shutdown.
 const lastTap = 3 * time.Second
 
@@ -96,7 +99,8 @@ func (t *tapper) run(ctx context.Context) {
 		case <-t.wake:
 		case <-timer.C:
 			last = time.Now()
-			t.flush(ctx, t.interval())
+			// Not ctx: a batch that is under way when Caddy ends is not lost.
+			t.flush(context.WithoutCancel(ctx), min(t.interval(), longestBatch))
 		}
 		timer.Reset(max(0, time.Until(last.Add(t.interval()))))
 	}
@@ -111,9 +115,16 @@ func (t *tapper) stop() {
 
 // flush sends one batch to each executor that wants to know.
 func (t *tapper) flush(ctx context.Context, timeout time.Duration) {
+	type use struct {
+		to   executor.Tapper
+		addr string
+	}
 	batches := make(map[executor.Tapper][]executor.Tap)
+	seen := make(map[use]bool)
 	t.endpoints.Taps(func(fn *function.Function, ex endpoint.Executor, addr string) {
-		if to := tapperOf(ex); to != nil {
+		// One address may have been found twice, under a stream and after it.
+		if to := tapperOf(ex); to != nil && !seen[use{to, addr}] {
+			seen[use{to, addr}] = true
 			batches[to] = append(batches[to], executor.Tap{Function: fn, Address: addr})
 		}
 	})

@@ -16,8 +16,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
 
-	"github.com/kubefaas/caddy-kubefaas/function"
 	"github.com/kubefaas/caddy-kubefaas/invoke"
+	"github.com/kubefaas/caddy-kubefaas/retry"
 )
 
 // Transport is a transport for `reverse_proxy` that tries again: it asks for
@@ -77,6 +77,8 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 		if conn := t.app.state.endpoints.TakeConn(addr); conn != nil {
 			return conn, nil
 		}
+		ctx, cancel := invoke.WithDialTimeout(ctx)
+		defer cancel()
 		conn, err := dial(ctx, network, addr)
 		if err != nil {
 			return nil, &invoke.DialError{Err: err}
@@ -91,6 +93,9 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 func (t *Transport) Validate() error {
 	if err := t.Retry.validate(); err != nil {
 		return fmt.Errorf("retry: %w", err)
+	}
+	if t.ProxyProtocol != "" {
+		return errors.New("proxy_protocol: functions share connections, which would tell one client's address for another's")
 	}
 	return nil
 }
@@ -143,7 +148,7 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	p, ok := caddyhttp.GetVar(req.Context(), proxiedVar).(*proxied)
 	if !ok {
-		p = t.unresolved(req)
+		return t.static(req)
 	}
 	defer p.forget()
 	if p.err != nil {
@@ -259,20 +264,33 @@ func (t *Transport) exchange(req *http.Request) (*http.Response, error) {
 // dialInfoKey is where reverse_proxy keeps what GetDialInfo gives.
 const dialInfoKey = caddy.CtxKey("reverse_proxy.dial_info")
 
-// unresolved is a request whose upstream is not of this module's source: it
-// has an address already, and nobody to ask for another.
-func (t *Transport) unresolved(req *http.Request) *proxied {
-	addr := req.URL.Host
-	fn := t.app.function(refOf("", "upstream"))
-	bare := *fn
-	bare.Revision = "upstream " + addr
+// static brings a request to an upstream that is not of this module's source:
+// there is nobody to ask for another address. What is left is to try the same
+// one again; that it cannot be reached is told as reverse_proxy knows it, so
+// that its own load balancing goes on to the next.
+func (t *Transport) static(req *http.Request) (*http.Response, error) {
 	policy := t.app.policy
 	if t.policy != nil {
 		policy = t.policy
 	}
-	return &proxied{ctx: req.Context(), policy: policy, exchange: &invoke.Exchange{
-		Function: &bare, Executor: fixed(addr), Policy: &policy.Policy, SendOptions: invoke.SendOptions{Timeout: fn.Timeout}, Values: req.Context(),
-	}}
+	attempts := policy.Retry.Attempts()
+	for {
+		resp, err := t.HTTPTransport.RoundTrip(req)
+		if err == nil {
+			return resp, nil
+		}
+		outcome := retry.Classify(err, retry.Exchange{ClientGone: req.Context().Err() != nil})
+		if outcome != retry.Refused && outcome != retry.DialTimeout {
+			return nil, err
+		}
+		decision := attempts.Next(outcome)
+		if decision.Action == retry.Final {
+			return nil, reverseproxy.NewDialError(err)
+		}
+		if err := invoke.Sleep(req.Context(), decision.Delay); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // endBody ends the request's body with the response's.
@@ -311,14 +329,6 @@ func (e *endingConn) CloseWrite() error {
 		return err
 	}
 	return nil
-}
-
-// fixed is an executor of one address.
-type fixed string
-
-// Addresses gives it.
-func (f fixed) Addresses(context.Context, *function.Function) ([]string, error) {
-	return []string{string(f)}, nil
 }
 
 // Cleanup closes the connections that are this transport's own.

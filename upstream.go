@@ -132,6 +132,9 @@ func (u *Upstreams) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, err
 		p.exchange.Lease, err = u.app.state.invoker.Acquire(r.Context(), p.exchange)
 	}
 	_, ours := u.transport()
+	if !ours {
+		calls.Add(1)
+	}
 	if err != nil {
 		if !ours {
 			countFailure(fail(err).reason)

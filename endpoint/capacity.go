@@ -37,7 +37,7 @@ func (f *flight) shortage() (ready, busy int, delay time.Duration, wanted bool) 
 	if e.scaling != f {
 		return 0, 0, 0, false
 	}
-	if e.waiters.n == 0 || len(e.addrs) == 0 || e.fixed || f.ctx.Err() != nil {
+	if e.waiters.n == 0 || len(e.addrs) == 0 || time.Now().Before(e.fixedUntil) || f.ctx.Err() != nil {
 		e.scaling = nil
 		return 0, 0, 0, false
 	}
@@ -57,8 +57,9 @@ func (f *flight) grow(s Scaler, ready, busy int) {
 	f.began = time.Now()
 	addr, err := s.EnsureCapacity(ctx, f.call.Function, ready, busy)
 	if isUnsupported(err) {
+		// For a while only: the executor may be upgraded.
 		e.mu.Lock()
-		e.fixed = true
+		e.fixedUntil = time.Now().Add(noScaler)
 		e.mu.Unlock()
 		return
 	}

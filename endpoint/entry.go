@@ -16,6 +16,8 @@ const (
 	// memory is the longest that a failure is remembered, and the shortest
 	// between two tries at what is not urgent.
 	memory = time.Second
+	// noScaler is how long an executor is believed that it cannot scale.
+	noScaler = time.Minute
 	// downMemory is how long it is remembered that the executor was down.
 	downMemory = time.Minute
 	// idleTTLs is after how many lifetimes without a request an address is
@@ -55,7 +57,7 @@ type entry struct {
 
 	refreshAfter time.Time
 	scaleAfter   time.Time
-	fixed        bool // the executor cannot scale this function
+	fixedUntil   time.Time // the executor cannot scale this function, as far as is known
 
 	failure   error // told to requests until failUntil
 	failUntil time.Time
@@ -145,7 +147,7 @@ func (e *entry) settle(now time.Time) {
 	case w == nil || e.flight != nil:
 	case len(e.addrs) == 0:
 		e.startFlight(w.call)
-	case e.scaling == nil && !e.fixed:
+	case e.scaling == nil && time.Now().After(e.fixedUntil):
 		if s, ok := w.call.Executor.(Scaler); ok {
 			e.startScaling(w.call, s)
 		}

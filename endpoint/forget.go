@@ -33,7 +33,7 @@ func (p *Pool) Forget(ref function.Ref) int {
 func (e *entry) forget() int {
 	e.mu.Lock()
 	e.stopBackground()
-	e.failure, e.down, e.ramp, e.fixed = nil, false, nil, false
+	e.failure, e.down, e.ramp, e.fixedUntil = nil, false, nil, time.Time{}
 	dropped := e.drop(everyAddress)
 	e.settle(time.Now())
 	e.mu.Unlock()

@@ -213,6 +213,10 @@ func (b *Body) pull(p []byte) int {
 	if room != nil {
 		into = room
 	}
+	// What goes to the reader directly is lost to the next attempt from now on:
+	// it may begin while this read waits for the client.
+	wasLost := b.lost
+	b.lost = wasLost || room == nil
 	b.mu.Unlock()
 	n, err := b.src.Read(into)
 	b.mu.Lock()
@@ -222,8 +226,8 @@ func (b *Body) pull(p []byte) int {
 	}
 	if room != nil {
 		b.kept, n = b.kept[:len(b.kept)+n], 0
-	} else if n > 0 {
-		b.lost = true
+	} else if n == 0 {
+		b.lost = wasLost
 	}
 	if b.closed {
 		b.release()

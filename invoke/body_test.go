@@ -295,3 +295,24 @@ func eventually(t *testing.T, what string, is func() bool) {
 		}
 	}
 }
+
+func TestABodyIsLostOnceAReadPastTheLimitWaits(t *testing.T) {
+	src := &slowBody{parts: make(chan string)}
+	b := NewBody(src, -1, 5)
+	first := b.Reader()
+	go func() { src.parts <- "hello" }()
+	if _, err := io.ReadFull(first, make([]byte, 5)); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = first.Read(make([]byte, 8)) // waits for the client, past what is kept
+	}()
+	eventually(t, "the read past the limit waits", func() bool { return !b.Idle() })
+	if got := b.State(); got != retry.Consumed {
+		t.Errorf("State = %v, want Consumed: what comes now goes to the first attempt", got)
+	}
+	src.parts <- "more"
+	<-done
+}

@@ -16,7 +16,7 @@ type exchangeKey struct{}
 type exchangeContext struct {
 	context.Context
 	exchange    *Exchange
-	dialTimeout time.Duration
+	dialTimeout atomic.Int64 // of the present attempt, in nanoseconds
 	// dialed is the time spent on dialling, in nanoseconds.
 	dialed atomic.Int64
 }
@@ -40,7 +40,7 @@ func (e *DialError) Error() string { return e.Err.Error() }
 func (e *DialError) Unwrap() error { return e.Err }
 
 func (c *exchangeContext) dial(ctx context.Context, dialer *net.Dialer, addr string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.dialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(c.dialTimeout.Load()))
 	defer cancel()
 	began := time.Now()
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
@@ -49,4 +49,14 @@ func (c *exchangeContext) dial(ctx context.Context, dialer *net.Dialer, addr str
 		return nil, &DialError{Err: err}
 	}
 	return conn, nil
+}
+
+// WithDialTimeout bounds a dial by what the attempt that ctx belongs to allows,
+// for a Sender that does not dial by Invoker.Dialer.
+func WithDialTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	c, ok := ctx.Value(exchangeKey{}).(*exchangeContext)
+	if !ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, time.Duration(c.dialTimeout.Load()))
 }

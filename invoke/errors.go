@@ -84,6 +84,10 @@ func (i *Invoker) classify(client context.Context, req *http.Request, ctx *excha
 	}
 	var d *DialError
 	e.Dialing = errors.As(err, &d)
+	if failed, ok := errors.AsType[*brokenExchange](err); ok {
+		e.Reused, r.Written = failed.Reused, failed.Written
+		e.Answered = e.Answered || failed.Answered
+	}
 	if failed, ok := errors.AsType[*h1.Error](err); ok {
 		e.Reused, r.Written = failed.Stale(), failed.Written
 	}

@@ -148,7 +148,7 @@ func (i *Invoker) RoundTrip(req *http.Request, x *Exchange) (*http.Response, err
 			return nil, err
 		}
 		x.Attempts = attempts.Attempt()
-		ctx.dialTimeout = attempts.DialTimeout()
+		ctx.dialTimeout.Store(int64(attempts.DialTimeout()))
 		resp, err := i.attempt(req, ctx)
 		if err == nil {
 			i.attempted(retry.Sent, nil)
@@ -172,7 +172,7 @@ func (i *Invoker) RoundTrip(req *http.Request, x *Exchange) (*http.Response, err
 		if decision.Action == retry.Final {
 			return nil, final(client, outcome, err, x)
 		}
-		if err := sleep(client, decision.Delay); err != nil {
+		if err := Sleep(client, decision.Delay); err != nil {
 			if x.Lease != nil {
 				x.Lease.Release()
 				x.Lease = nil
@@ -283,8 +283,8 @@ func (x *Exchange) trace(req *http.Request) (*http.Request, func(error)) {
 	return req, end
 }
 
-// sleep waits, and ends at once when the client leaves.
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep waits, and ends at once when the client leaves.
+func Sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return context.Cause(ctx)
 	}

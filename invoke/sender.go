@@ -21,8 +21,15 @@ type standard struct{ http.RoundTripper }
 func (s standard) Send(req *http.Request, o SendOptions) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	d := &headerDeadline{cancel: cancel}
+	far := new(progress)
 	trace := &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { d.start(o.Timeout) },
+		GotConn: func(info httptrace.GotConnInfo) {
+			far.reused.Store(info.Reused)
+			far.wrote.Store(false)
+			d.start(o.Timeout)
+		},
+		WroteHeaders:         func() { far.wrote.Store(true) },
+		GotFirstResponseByte: func() { far.answered.Store(true) },
 	}
 	if o.Informational != nil {
 		trace.Got1xxResponse = func(code int, header textproto.MIMEHeader) error {
@@ -42,7 +49,9 @@ func (s standard) Send(req *http.Request, o SendOptions) (*http.Response, error)
 		if late {
 			return nil, ErrFunctionTimeout
 		}
-		return nil, err
+		return nil, &brokenExchange{
+			Err: err, Reused: far.reused.Load(), Written: far.wrote.Load(), Answered: far.answered.Load(),
+		}
 	}
 	// The context must live as long as the body.
 	if rwc, ok := resp.Body.(io.ReadWriteCloser); ok {
@@ -52,6 +61,25 @@ func (s standard) Send(req *http.Request, o SendOptions) (*http.Response, error)
 	}
 	return resp, nil
 }
+
+// progress is how far an exchange came, as its trace tells.
+type progress struct{ reused, wrote, answered atomic.Bool }
+
+// brokenExchange is an error of a RoundTripper, with what it means for the next
+// attempt.
+type brokenExchange struct {
+	Err error
+	// Reused: the connection carried other requests before or beside this one.
+	Reused bool
+	// Written: the request's head was sent. Answered: something came back.
+	Written, Answered bool
+}
+
+// Error is the RoundTripper's text.
+func (e *brokenExchange) Error() string { return e.Err.Error() }
+
+// Unwrap returns its error.
+func (e *brokenExchange) Unwrap() error { return e.Err }
 
 // headerDeadline ends an exchange whose headers are late.
 type headerDeadline struct {

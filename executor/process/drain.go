@@ -31,6 +31,8 @@ func (i *instance) drain(c *child) {
 			return
 		case <-i.g.rt.hurry:
 			return
+		case <-i.g.rt.enough:
+			return
 		case <-limit.C:
 			i.log().Warn("function is stopped with requests on their way", zap.Duration("drain_timeout", i.g.rt.drainTimeout))
 			return

@@ -42,6 +42,9 @@ type Options struct {
 	// DrainTimeout bounds how long a process that is to stop is left running
 	// for the requests that it still has. Default: 5m.
 	DrainTimeout time.Duration
+	// CloseDrain is the same for Close, after which nobody else serves requests
+	// any more. Default: 3s.
+	CloseDrain time.Duration
 	// Guard is a command that calls RunGuard with its standard input. It is
 	// started with the first function, and outlives this process just long
 	// enough to kill what the functions have started. Without it, only the
@@ -57,6 +60,7 @@ type Runtime struct {
 	events       func(Event)
 	stash        func(string, net.Conn) bool
 	drainTimeout time.Duration
+	closeDrain   time.Duration
 	ports        ports
 	guard        guard
 	starter      starter
@@ -64,6 +68,7 @@ type Runtime struct {
 	watching     sync.WaitGroup // supervisors
 	starting     sync.WaitGroup // the starter
 	hurry        chan struct{}  // closed when there is no more time for politeness
+	enough       chan struct{}  // closed when no more requests are waited for
 
 	mu     sync.Mutex
 	byRef  map[function.Ref][]*group // those that a configuration has, the latest last
@@ -75,13 +80,16 @@ type Runtime struct {
 func NewRuntime(router Router, o Options) *Runtime {
 	r := &Runtime{
 		router: router, log: o.Logger, events: o.Events, stash: o.Stash, drainTimeout: o.DrainTimeout,
-		starter: make(starter), hurry: make(chan struct{}),
+		starter: make(starter), hurry: make(chan struct{}), enough: make(chan struct{}),
 		byRef: make(map[function.Ref][]*group), all: make(map[*group]struct{}),
 	}
 	if r.log == nil {
 		r.log = zap.NewNop()
 	}
 	r.guard.command, r.guard.log = o.Guard, r.log
+	if r.closeDrain = o.CloseDrain; r.closeDrain <= 0 {
+		r.closeDrain = 3 * time.Second
+	}
 	if r.drainTimeout <= 0 {
 		r.drainTimeout = 5 * time.Minute
 	}
@@ -117,6 +125,17 @@ func (r *Runtime) Close(ctx context.Context) error {
 		r.starting.Wait()
 		r.guard.close()
 	}()
+	// What is on its way now will not end soon: a WebSocket, say. The programs
+	// get their time to stop all the same.
+	patience := time.NewTimer(r.closeDrain)
+	defer patience.Stop()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	case <-patience.C:
+	}
+	close(r.enough)
 	select {
 	case <-done:
 		return nil
