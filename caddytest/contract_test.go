@@ -171,6 +171,7 @@ http://:{{.HTTP}} {
 	reverse_proxy `+dead.Addr()+` `+alive.Addr()+` {
 		lb_policy first
 		lb_retries 2
+		fail_duration 10s
 		transport kubefaas {
 			retry {
 				initial_interval 5ms

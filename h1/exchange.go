@@ -145,7 +145,9 @@ func (x *exchange) receive() (*http.Response, error) {
 func (x *exchange) inform(code int, h http.Header) error {
 	x.informed = true
 	if code == http.StatusContinue {
-		x.up.answer(true)
+		// Last, so that who relays the answer does so before the body is read:
+		// net/http's server sends a 100 Continue of its own then.
+		defer x.up.answer(true)
 		if x.expect && x.trace != nil && x.trace.Got100Continue != nil {
 			x.trace.Got100Continue()
 		}
