@@ -3,11 +3,8 @@ package kubefaas
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -134,7 +131,10 @@ func activeHandlers() []*Handler {
 
 func viewOf(s endpoint.Status) functionView {
 	fn := s.Function
-	total := totalsOf(fn.Ref)
+	total := new(totals)
+	if v, ok := functionTotals.Load(fn.Ref); ok { // a look must not add what only requests have named
+		total = v.(*totals)
+	}
 	v := functionView{
 		Namespace: fn.Namespace, Name: fn.Name, UID: fn.UID, ResourceVersion: fn.ResourceVersion,
 		ExecutorType: fn.ExecutorType, Timeout: fn.Timeout.String(), Concurrency: fn.Concurrency, Protocol: fn.Protocol,
@@ -186,118 +186,6 @@ func viewTrigger(host string, t *route.Trigger) triggerView {
 		v.Sticky = &Sticky{Source: t.Sticky.Source, Name: t.Sticky.Name}
 	}
 	return v
-}
-
-// matchRequest is the body of POST /kubefaas/match.
-type matchRequest struct {
-	Method string `json:"method"`
-	Host   string `json:"host"`
-	Path   string `json:"path"`
-}
-
-// matchView is its answer.
-type matchView struct {
-	Outcome   string            `json:"outcome"`
-	Trigger   *triggerView      `json:"trigger,omitempty"`
-	Function  *weightedView     `json:"function,omitempty"`
-	Variables map[string]string `json:"variables,omitempty"`
-	Allow     []string          `json:"allow,omitempty"`
-	Steps     []stepView        `json:"steps"`
-}
-
-type stepView struct {
-	Host    string `json:"host,omitempty"`
-	Pattern string `json:"pattern,omitempty"`
-	Matched bool   `json:"matched"`
-	Reason  string `json:"reason"`
-}
-
-// maxMatchBody bounds the body of POST /kubefaas/match, in bytes.
-const maxMatchBody = 64 << 10
-
-// match says which trigger a request would have, and why.
-func (a *AdminAPI) match(w http.ResponseWriter, r *http.Request) error {
-	var q matchRequest
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxMatchBody))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&q); err != nil {
-		return apiError(http.StatusBadRequest, "reading the request: %w", err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return apiError(http.StatusBadRequest, "something follows the request")
-	}
-	if q.Method == "" {
-		q.Method = http.MethodGet
-	}
-	u, err := url.ParseRequestURI(q.Path)
-	if err != nil || !strings.HasPrefix(q.Path, "/") {
-		return apiError(http.StatusBadRequest, "the path %q is not one", q.Path)
-	}
-	return writeJSON(w, matchAll(route.Request{Host: q.Host, Method: q.Method, Path: u.Path, RawPath: u.RawPath}))
-}
-
-// matchAll asks each handler in turn; the first that has a trigger answers.
-func matchAll(q route.Request) matchView {
-	best := matchView{Outcome: route.NoRoute.String(), Steps: []stepView{}}
-	for _, h := range activeHandlers() {
-		if h.Health && isHealth(q.Method, q.Path) {
-			return answeredHere(best.Steps, q.Path, "health answers it, before any trigger")
-		}
-		var m route.Match
-		outcome := h.table.routes.Match(q, &m)
-		steps := best.Steps
-		for _, s := range h.table.routes.Explain(q) {
-			steps = append(steps, stepView{s.Host, s.Pattern, s.Matched, s.Reason})
-		}
-		best.Steps = steps
-		switch outcome {
-		case route.MethodNotAllowed:
-			best.Outcome, best.Allow = outcome.String(), m.Allow
-		case route.Matched:
-			view := viewTrigger(m.Host, m.Trigger)
-			best = matchView{Outcome: outcome.String(), Trigger: &view, Steps: steps}
-			if len(view.Functions) == 1 {
-				best.Function = &view.Functions[0]
-			}
-			best.Variables = make(map[string]string, len(m.Params))
-			for _, p := range m.Params {
-				best.Variables[p.Name] = p.Value
-			}
-			return best
-		}
-	}
-	// Only now: the function that gets the rest of one site is not to hide the
-	// triggers of another.
-	for _, h := range activeHandlers() {
-		if ref, how, ok := h.withoutTrigger(q); ok {
-			return matchView{
-				Outcome: route.Matched.String(), Function: &weightedView{ref.Namespace, ref.Name, 1},
-				Steps: append(best.Steps, stepView{Matched: true, Reason: how}),
-			}
-		}
-		if h.Home && best.Outcome == route.NoRoute.String() && isHome(q.Method, q.Path) {
-			return answeredHere(best.Steps, q.Path, "home answers it, since no trigger claims it")
-		}
-	}
-	return best
-}
-
-// answeredHere is the view of a request that reaches no function, since the
-// handler answers it.
-func answeredHere(steps []stepView, path, why string) matchView {
-	return matchView{Outcome: "answered here", Steps: append(steps, stepView{Pattern: path, Matched: true, Reason: why})}
-}
-
-// withoutTrigger says which function gets a request that no trigger claims,
-// and how it comes to it.
-func (h *Handler) withoutTrigger(q route.Request) (ref function.Ref, how string, ok bool) {
-	if ref, _, _, ok := h.table.internalCall(q.Path, q.RawPath, h.app.knows); ok {
-		return ref, "the path names the function, below " + h.table.internal, true
-	}
-	if h.fallback != nil {
-		return h.fallback.functions[0].Ref, "no trigger claims it; the handler's function gets the rest", true
-	}
-	return ref, "", false
 }
 
 // forget makes the router forget a function's addresses.

@@ -169,6 +169,43 @@ func TestAdminShowsTriggersInTheOrderOfPrecedence(t *testing.T) {
 	}
 }
 
+// matchView is what a test reads of POST /kubefaas/match.
+type matchView struct {
+	Outcome string `json:"outcome"`
+	Trigger struct {
+		Path string `json:"path"`
+	} `json:"trigger"`
+	Function struct {
+		Name string `json:"name"`
+	} `json:"function"`
+	Variables map[string]string `json:"variables"`
+	Allow     []string          `json:"allow"`
+	Steps     []struct {
+		Pattern string `json:"pattern"`
+		Reason  string `json:"reason"`
+	} `json:"steps"`
+}
+
+// says reports whether a step has a text in its reason or pattern.
+func (v matchView) says(text string) bool {
+	for _, step := range v.Steps {
+		if strings.Contains(step.Reason+" "+step.Pattern, text) {
+			return true
+		}
+	}
+	return text == ""
+}
+
+// match asks what becomes of a request.
+func (p *platform) match(t *testing.T, request string) (view matchView, body string) {
+	t.Helper()
+	status, body := p.Admin(t, http.MethodPost, "/kubefaas/match", request)
+	if err := json.Unmarshal([]byte(body), &view); err != nil || status != http.StatusOK {
+		t.Fatalf("got %d %s, %v; want 200", status, body, err)
+	}
+	return view, body
+}
+
 func TestAdminExplainsAMatch(t *testing.T) {
 	p := startSites(t, administered)
 	for name, test := range map[string]struct {
@@ -188,36 +225,14 @@ func TestAdminExplainsAMatch(t *testing.T) {
 		"one of two":        {`{"method": "POST", "path": "/split"}`, "matched", "/split", "", "", "/split"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			status, body := p.Admin(t, http.MethodPost, "/kubefaas/match", test.request)
-			var got struct {
-				Outcome string `json:"outcome"`
-				Trigger struct {
-					Path string `json:"path"`
-				} `json:"trigger"`
-				Function struct {
-					Name string `json:"name"`
-				} `json:"function"`
-				Variables map[string]string `json:"variables"`
-				Allow     []string          `json:"allow"`
-				Steps     []struct {
-					Pattern string `json:"pattern"`
-					Reason  string `json:"reason"`
-				} `json:"steps"`
-			}
-			if err := json.Unmarshal([]byte(body), &got); err != nil || status != http.StatusOK {
-				t.Fatalf("got %d %s, %v; want 200", status, body, err)
-			}
+			got, body := p.match(t, test.request)
 			if got.Outcome != test.outcome || got.Trigger.Path != test.path || got.Function.Name != test.function || got.Variables["id"] != test.variable {
 				t.Errorf("got %s, want outcome %q, trigger %q, function %q, id %q", body, test.outcome, test.path, test.function, test.variable)
 			}
 			if test.outcome == "method not allowed" && !reflect.DeepEqual(got.Allow, []string{"GET", "HEAD"}) {
 				t.Errorf("got allow %q, want GET, HEAD", got.Allow)
 			}
-			explained := test.step == ""
-			for _, step := range got.Steps {
-				explained = explained || strings.Contains(step.Reason+" "+step.Pattern, test.step)
-			}
-			if !explained {
+			if !got.says(test.step) {
 				t.Errorf("got steps %+v, want one with %q", got.Steps, test.step)
 			}
 		})
