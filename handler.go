@@ -86,6 +86,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 			h.app.known[f.Ref] = true
 		}
 	}
+	h.Triggers = nil // the table has them
 	if h.Function != nil {
 		ref := refOf(h.Function.Namespace, h.Function.Name)
 		h.app.known[ref] = true

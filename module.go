@@ -83,7 +83,9 @@ type App struct {
 	functions map[function.Ref]*FunctionConfig
 	// known are the functions that the configuration names; what a request
 	// names beside them must not become a metric's label.
-	known    map[function.Ref]bool
+	known map[function.Ref]bool
+	// shared are the functions that triggers name, each once.
+	shared   map[function.Ref]*function.Function
 	handlers []*Handler
 	policy   *policy
 	state    *state
@@ -127,6 +129,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 
 	a.functions = make(map[function.Ref]*FunctionConfig, len(a.Functions))
 	a.known = make(map[function.Ref]bool, len(a.Functions))
+	a.shared = make(map[function.Ref]*function.Function)
 	for i := range a.Functions {
 		f := &a.Functions[i]
 		ref := f.ref()

@@ -83,6 +83,17 @@ func (c *FunctionConfig) validate() error {
 	return nil
 }
 
+// named is the metadata of a function that the configuration names: the same
+// value for all who name it. It is for provisioning only.
+func (a *App) named(ref function.Ref) *function.Function {
+	fn := a.shared[ref]
+	if fn == nil {
+		fn = a.function(ref)
+		a.shared[ref] = fn
+	}
+	return fn
+}
+
 // function is the metadata of a reference: its own or the defaults.
 func (a *App) function(ref function.Ref) *function.Function {
 	f := &function.Function{

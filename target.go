@@ -13,7 +13,9 @@ import (
 
 // target is a trigger made ready: what a matched request needs to know.
 type target struct {
-	trigger *Trigger // nil where a function is reached without one
+	trigger *Trigger // until it is provisioned
+	// configured: there is a trigger; else only the request names the function.
+	configured bool
 	// name and pattern are what placeholders and metrics call the trigger.
 	name, pattern string
 	functions     []*function.Function
@@ -49,7 +51,7 @@ func (t *target) paramHeaders(names *headerNames, params []route.Param) []string
 // label is the target's function as metrics call it: what only a request has
 // named must not become a label.
 func (t *target) label(a *App, ref function.Ref) function.Ref {
-	if t.trigger != nil || a.knows(ref) {
+	if t.configured || a.knows(ref) {
 		return ref
 	}
 	return function.Ref{Namespace: unknownName, Name: unknownName}
@@ -61,6 +63,9 @@ func (t *target) provision(h *Handler, compiled *route.Trigger) {
 		return // a trigger of several hosts stands in the table several times
 	}
 	c := t.trigger
+	// A table of many triggers is much for the garbage collector to walk: what
+	// is not needed any more goes.
+	t.trigger, t.configured = nil, true
 	t.name, t.pattern = c.Name, c.Path
 	if t.name == "" {
 		t.name = c.Path
@@ -73,7 +78,7 @@ func (t *target) provision(h *Handler, compiled *route.Trigger) {
 	t.preserveHost = c.PreserveHost
 	t.serverTiming = c.ServerTiming || h.ServerTiming
 	for _, w := range compiled.Functions {
-		fn := h.app.function(w.Ref)
+		fn := h.app.named(w.Ref)
 		timeout := fn.Timeout
 		if c.Timeout != 0 {
 			timeout = time.Duration(c.Timeout)
