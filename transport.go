@@ -23,7 +23,7 @@ import (
 // Transport is a transport for `reverse_proxy` that tries again: it asks for
 // another address when one does not answer, and backs off in between. It is
 // made for `dynamic kubefaas`; with other upstreams it tries the same address
-// again.
+// again, and then leaves it to reverse_proxy.
 //
 // It takes all options of `transport http` too. Leave reverse_proxy's own
 // `lb_retries` and `lb_try_duration` unset: two loops would multiply.
