@@ -17,9 +17,12 @@ const readyTimeout = 2 * time.Second
 
 // serveHealth answers the health routes, before any trigger, and returns false
 // for everything else.
-func (h *Handler) serveHealth(w http.ResponseWriter, r *http.Request) bool {
+func (h *Handler) serveHealth(w http.ResponseWriter, r *http.Request, c *call) bool {
 	if !isHealth(r.Method, r.URL.Path) {
 		return false
+	}
+	if h.ServerTiming {
+		c.setTiming(w.Header())
 	}
 	if r.URL.Path == readyPath {
 		w.Header().Set("Cache-Control", "no-store")

@@ -17,10 +17,10 @@ import (
 
 // ServeHTTP finds the request's function and brings the request there.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if h.Health && h.serveHealth(w, r) {
+	c := &call{Context: r.Context(), handler: h, policy: h.app.policy, began: time.Now()}
+	if h.Health && h.serveHealth(w, r, c) {
 		return nil
 	}
-	c := &call{Context: r.Context(), handler: h, policy: h.app.policy, began: time.Now()}
 	outcome := h.find(c, r)
 	c.matched = time.Since(c.began)
 	if outcome != route.Matched && h.Home && isHome(r.Method, r.URL.Path) {

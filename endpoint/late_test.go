@@ -200,8 +200,8 @@ func TestSettingsAreObeyed(t *testing.T) {
 
 func TestManyProbesShareABudgetOfDials(t *testing.T) {
 	for functions, want := range map[int][2]int{ // dials in a second
-		1:   {45, 55},
-		20:  {20 * 45, 20 * 55},
+		1:   {60, 70},
+		20:  {20 * 60, 20 * 70},
 		100: {3000, 4200},
 		400: {400 * 20, 400 * 21}, // every 50 ms, however many
 	} {

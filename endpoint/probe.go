@@ -9,9 +9,9 @@ import (
 
 const (
 	// firstPause and lastPause are what lies between the beginnings of two
-	// dials of an address that does not listen yet. Each is a twentieth longer
-	// than the one before, so that the pauses stay near a twentieth of the
-	// time that the function took so far: that much is added to its start.
+	// dials of an address that does not listen yet. Each is a thirty-second
+	// longer than the one before, so that the pauses stay near a thirty-second of
+	// the time that the function took so far: that much is added to its start.
 	firstPause = 5 * time.Millisecond
 	lastPause  = 50 * time.Millisecond
 	// dialShare slows all probes down when there are many, to 4,000 dials a
@@ -81,7 +81,7 @@ func (f *flight) dial(ctx context.Context, pr *probe) {
 		if !sleep(ctx, time.Until(next)) {
 			return
 		}
-		pause = min(pause*21/20, lastPause)
+		pause = min(pause*33/32, lastPause)
 	}
 }
 
