@@ -41,6 +41,8 @@ func TestOneStartServesAllWhoWait(t *testing.T) {
 	if got := len(w.seen(EventStart)); got != 1 {
 		t.Errorf("%d programs were started; want 1", got)
 	}
+	// Who waited is served first; the event and the log entry come right after.
+	w.eventually("the ready event", func() bool { return len(w.seen(EventReady)) > 0 })
 	ready := w.seen(EventReady)
 	if pid := getInt(t, addrs[0], "/"); len(ready) != 1 || ready[0].Pid != pid || ready[0].Address != addrs[0] || ready[0].Took < 50*time.Millisecond {
 		t.Errorf("ready events are %+v; want one, with pid %d, address %s, and at least 50ms", ready, pid, addrs[0])
