@@ -146,7 +146,7 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, c *call) error 
 	var resp *http.Response
 	err := s.invoker.Await(r.Context(), x)
 	if err == nil {
-		resp, err = s.invoker.RoundTrip(out, x)
+		resp, err = s.invoker.RoundTrip(out, x) //nolint:bodyclose // relay closes it
 	}
 	c.headersAt = time.Now()
 	defer c.count(r)

@@ -26,7 +26,7 @@ var buildProgram = sync.OnceValues(func() (path string, err error) {
 		return "", err
 	}
 	atEnd = append(atEnd, func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // other users run what is in it
+	if err := os.Chmod(dir, 0o755); err != nil {
 		return "", err
 	}
 	path = filepath.Join(dir, "program")

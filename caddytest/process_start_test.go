@@ -47,7 +47,7 @@ func TestProgramsGetTheirEnvironmentAndNothingElse(t *testing.T) {
 		"dir "+dir, "env KEY value", "env FROM {env.GIVEN}")))
 	var names []string
 	env := make(map[string]string)
-	for _, v := range strings.Split(c.text(t, "/hello/env"), "\n") {
+	for v := range strings.SplitSeq(c.text(t, "/hello/env"), "\n") {
 		key, value, _ := strings.Cut(v, "=")
 		env[key] = value
 		names = append(names, key)

@@ -84,7 +84,7 @@ func (i *Invoker) classify(client context.Context, req *http.Request, ctx *excha
 	}
 	var d *DialError
 	e.Dialing = errors.As(err, &d)
-	if failed, ok := errors.AsType[*brokenExchange](err); ok {
+	if failed, ok := errors.AsType[*exchangeError](err); ok {
 		e.Reused, r.Written = failed.Reused, failed.Written
 		e.Answered = e.Answered || failed.Answered
 	}

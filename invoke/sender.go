@@ -49,7 +49,7 @@ func (s standard) Send(req *http.Request, o SendOptions) (*http.Response, error)
 		if late {
 			return nil, ErrFunctionTimeout
 		}
-		return nil, &brokenExchange{
+		return nil, &exchangeError{
 			Err: err, Reused: far.reused.Load(), Written: far.wrote.Load(), Answered: far.answered.Load(),
 		}
 	}
@@ -65,9 +65,9 @@ func (s standard) Send(req *http.Request, o SendOptions) (*http.Response, error)
 // progress is how far an exchange came, as its trace tells.
 type progress struct{ reused, wrote, answered atomic.Bool }
 
-// brokenExchange is an error of a RoundTripper, with what it means for the next
+// exchangeError is an error of a RoundTripper, with what it means for the next
 // attempt.
-type brokenExchange struct {
+type exchangeError struct {
 	Err error
 	// Reused: the connection carried other requests before or beside this one.
 	Reused bool
@@ -76,10 +76,10 @@ type brokenExchange struct {
 }
 
 // Error is the RoundTripper's text.
-func (e *brokenExchange) Error() string { return e.Err.Error() }
+func (e *exchangeError) Error() string { return e.Err.Error() }
 
 // Unwrap returns its error.
-func (e *brokenExchange) Unwrap() error { return e.Err }
+func (e *exchangeError) Unwrap() error { return e.Err }
 
 // headerDeadline ends an exchange whose headers are late.
 type headerDeadline struct {
