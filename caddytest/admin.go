@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -121,9 +122,29 @@ func (c *Caddy) adminGet(t testing.TB, path string) string {
 	return body
 }
 
+// adminAttempts bounds how often a request to the admin endpoint is sent.
+const adminAttempts = 5
+
+// unread says whether an error is that of a connection which nobody has read.
+// Each configuration brings an admin server with a listener of its own on the
+// same port, and the kernel resets what waits at the one that is closed.
+func unread(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, io.EOF)
+}
+
 func (c *Caddy) adminDo(t testing.TB, req *http.Request) (int, string) {
 	t.Helper()
 	resp, err := c.admin.Do(req)
+	for n := 1; err != nil && n < adminAttempts && unread(err); n++ {
+		time.Sleep(time.Duration(n) * 20 * time.Millisecond)
+		again := req.Clone(req.Context())
+		if req.GetBody != nil {
+			if again.Body, err = req.GetBody(); err != nil {
+				break
+			}
+		}
+		resp, err = c.admin.Do(again)
+	}
 	if err != nil {
 		t.Fatalf("caddytest: admin endpoint: %v", err)
 	}
