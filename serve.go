@@ -1,8 +1,6 @@
 package kubefaas
 
 import (
-	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -207,9 +205,8 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, c *call, f *fai
 	if err := f.handlerError(h.Debug); hasErrorRoute(r, err) {
 		return err
 	}
-	if err := f.write(w, f.problem(c.functionName(), c.requestID, h.Debug)); err != nil && !errors.Is(err, context.Canceled) {
-		return nil // the client has left
-	}
+	// A problem that cannot be written has nobody left to read it.
+	_ = f.write(w, f.problem(c.functionName(), c.requestID, h.Debug))
 	return nil
 }
 

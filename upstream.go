@@ -10,7 +10,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
-	"go.uber.org/zap"
 
 	"github.com/kubefaas/caddy-kubefaas/function"
 	"github.com/kubefaas/caddy-kubefaas/invoke"
@@ -33,7 +32,6 @@ type Upstreams struct {
 	policy *policy
 	fixed  *function.Function // nil if the function depends on the request
 	proxy  *reverseproxy.Handler
-	logger *zap.Logger
 }
 
 // CaddyModule returns the Caddy module information.
@@ -43,7 +41,6 @@ func (*Upstreams) CaddyModule() caddy.ModuleInfo {
 
 // Provision joins the app.
 func (u *Upstreams) Provision(ctx caddy.Context) error {
-	u.logger = ctx.Logger()
 	app, err := ctx.App(appID)
 	if err != nil {
 		return err
@@ -131,7 +128,7 @@ func (u *Upstreams) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, err
 		}
 		p.exchange.Lease, err = u.app.state.invoker.Acquire(r.Context(), p.exchange)
 	}
-	_, ours := u.transport()
+	ours := u.hasOurTransport()
 	if !ours {
 		calls.Add(1)
 	}
@@ -162,13 +159,13 @@ func (p *proxied) release() {
 	}
 }
 
-// transport is the proxy's, if it is this module's.
-func (u *Upstreams) transport() (*Transport, bool) {
+// hasOurTransport says whether the proxy's transport is this module's.
+func (u *Upstreams) hasOurTransport() bool {
 	if u.proxy == nil {
-		return nil, false
+		return false
 	}
-	t, ok := u.proxy.Transport.(*Transport)
-	return t, ok
+	_, ours := u.proxy.Transport.(*Transport)
+	return ours
 }
 
 // function is the function that a request is for.
