@@ -12,27 +12,31 @@ import (
 )
 
 // coldLoad has the clients send one request to each of the functions, of which
-// the router knows no address, and begins anew once it has forgotten them all,
-// until d is over. What the forgetting takes does not count, and neither does
-// the first sweep: in it, the router meets the functions for the first time.
-func coldLoad(w *world, p *proxy, clients int, requests []*request, d time.Duration) (sample, error) {
-	// A sweep takes a fraction of the time that begins it.
-	f, err := dialFleet(p.addr, clients, d+2*patience)
-	if err != nil {
-		return sample{}, err
+// the router knows no address, and begins anew once it has forgotten them all.
+// What the forgetting takes does not count.
+func coldLoad(clients int, requests []*request) attach {
+	return func(w *world, p *proxy, lasting time.Duration) (driver, error) {
+		f, err := dialFleet(p.addr, clients, lasting)
+		if err != nil {
+			return nil, err
+		}
+		return &sweeps{f, w, p, requests}, nil
 	}
-	defer f.close()
+}
 
-	all, err := coldSweep(w, p, f, requests)
-	if err != nil || all.failures > 0 {
-		return all, err
-	}
-	all = sample{}
+// sweeps is the driver of coldLoad.
+type sweeps struct {
+	*fleet
+	world    *world
+	proxy    *proxy
+	requests []*request
+}
+
+// drive sweeps until d is over, and once at least.
+func (c *sweeps) drive(d time.Duration) (all sample, err error) {
 	for began := time.Now(); all.requests == 0 || time.Since(began) < d; {
-		one, err := coldSweep(w, p, f, requests)
-		all.usage = all.usage.plus(one.usage)
-		all.add(one.tally)
-		all.elapsed += one.elapsed
+		one, err := coldSweep(c.world, c.proxy, c.fleet, c.requests)
+		all.join(one)
 		if err != nil || all.failures > 0 {
 			return all, err
 		}

@@ -44,7 +44,7 @@ type fleet struct {
 	clients  []*client
 }
 
-// dialFleet opens n connections, for d.
+// dialFleet opens n connections, for d and what the last responses take.
 func dialFleet(addr string, n int, d time.Duration) (*fleet, error) {
 	f := &fleet{addr: addr, deadline: time.Now().Add(d + patience)}
 	for range n {

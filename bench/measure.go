@@ -15,6 +15,13 @@ type sample struct {
 	usage
 }
 
+// join adds what followed in the same round.
+func (s *sample) join(next sample) {
+	s.usage = s.usage.plus(next.usage)
+	s.add(next.tally)
+	s.elapsed += next.elapsed
+}
+
 // figures of a round, or the medians of all. A figure that nobody knows is 0.
 type figures struct {
 	CPU    float64 `json:"cpu_us_per_request,omitempty"` // of the proxy's process, user and system, in µs
@@ -84,8 +91,8 @@ func median(values []float64) float64 {
 	return (values[(n-1)/2] + values[n/2]) / 2
 }
 
-// measureAll starts everything, lets the rows take turns in each round, and
-// ends everything. A row that fails does not stop the others.
+// measureAll starts everything, measures the rows in each round, and ends
+// everything. A row that fails does not stop the others.
 func measureAll(ctx context.Context, s settings, rows []row, progress io.Writer) (*report, error) {
 	w, err := newWorld(s, rows, progress)
 	defer w.close()
@@ -94,15 +101,18 @@ func measureAll(ctx context.Context, s settings, rows []row, progress io.Writer)
 	}
 	rep := newReport(s, rows)
 	for round := range s.rounds {
-		for i, r := range rows {
-			if err := ctx.Err(); err != nil {
+		for _, group := range groups(rows) {
+			fmt.Fprintf(progress, "round %d of %d: %s\n", round+1, s.rounds, names(rows[group.from:group.to]))
+			results, err := w.takeTurns(ctx, rows[group.from:group.to])
+			if err != nil {
 				return nil, err
 			}
-			fmt.Fprintf(progress, "round %d of %d: %s\n", round+1, s.rounds, r.name)
-			smp, err := r.measure(w, w.proxies[r.name], s.duration)
-			rep.Rows[i].add(smp, err)
-			if err != nil || smp.failures > 0 {
-				fmt.Fprintf(progress, "%s: %v\nIts proxy has said:\n%s\n", r.name, errors.Join(err, smp.err), w.proxies[r.name].said)
+			for i, res := range results {
+				r := rows[group.from+i]
+				rep.Rows[group.from+i].add(res.sample, res.err)
+				if res.failed() {
+					fmt.Fprintf(progress, "%s: %v\nIts proxy has said:\n%s\n", r.name, errors.Join(res.err, res.sample.err), w.proxies[r.name].said)
+				}
 			}
 		}
 		rep.compare()

@@ -34,9 +34,13 @@ func (w *world) profile(r row) error {
 			errs = append(errs, err)
 		})
 	}
-	s, err := r.measure(w, p, w.duration)
+	var res result
+	if res.driver, res.err = r.attach(w, p, w.duration); res.err == nil {
+		res.drive(w.duration)
+		res.end()
+	}
 	downloads.Wait()
-	return errors.Join(append(errs, err, s.err)...)
+	return errors.Join(append(errs, res.err, res.sample.err)...)
 }
 
 // download writes what is at url into a file.

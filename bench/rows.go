@@ -13,8 +13,18 @@ type row struct {
 	about string
 	base  string // the row that it is compared with; "" for none
 	start func(w *world) (*proxy, error)
-	// measure puts the proxy under load for d.
-	measure func(w *world, p *proxy, d time.Duration) (sample, error)
+	// attach makes ready to put the proxy under load, for a round that may last
+	// so long.
+	attach attach
+}
+
+type attach func(w *world, p *proxy, lasting time.Duration) (driver, error)
+
+// driver puts a proxy under load, a while at a time.
+type driver interface {
+	// drive loads the proxy for about d, and measures.
+	drive(d time.Duration) (sample, error)
+	close()
 }
 
 // allRows are all that can be measured here, in the table's order. Small
@@ -76,11 +86,7 @@ func otherBodies(s settings) []row {
 // executor answers at once, and the functions run already: what remains is the
 // router's own.
 func coldRows(s settings, get *request) []row {
-	sweeps := func(clients int) func(*world, *proxy, time.Duration) (sample, error) {
-		return func(w *world, p *proxy, d time.Duration) (sample, error) {
-			return coldLoad(w, p, min(clients, s.functions), coldRequests(s), d)
-		}
-	}
+	sweeps := func(clients int) attach { return coldLoad(min(clients, s.functions), coldRequests(s)) }
 	about := fmt.Sprintf("cold starts of %d functions", s.functions)
 	return []row{
 		caddyRow("cold", about, "", coldConfig, sweeps(s.connections)),
@@ -95,25 +101,30 @@ func coldRows(s settings, get *request) []row {
 	}
 }
 
-func caddyRow(name, about, base string, config func(*world) caddyConfig, measure func(*world, *proxy, time.Duration) (sample, error)) row {
+func caddyRow(name, about, base string, config func(*world) caddyConfig, drive attach) row {
 	start := func(w *world) (*proxy, error) { return startCaddy(w, name, config(w)) }
-	return row{name, about, base, start, measure}
+	return row{name, about, base, start, drive}
 }
 
 // load has clients send these requests, each its own, one after the other.
-func load(clients int, requests ...*request) func(*world, *proxy, time.Duration) (sample, error) {
-	return func(_ *world, p *proxy, d time.Duration) (sample, error) {
-		warmUp := min(d/8, time.Second)
-		f, err := dialFleet(p.addr, clients, warmUp+d)
+func load(clients int, requests ...*request) attach {
+	return func(_ *world, p *proxy, lasting time.Duration) (driver, error) {
+		f, err := dialFleet(p.addr, clients, lasting)
 		if err != nil {
-			return sample{}, err
+			return nil, err
 		}
-		defer f.close()
-		s := sample{tally: f.run(until(warmUp, requests))}
-		if s.failures > 0 {
-			return s, nil
-		}
-		s.usage, err = p.metered(func() { s.tally = f.run(until(d, requests)) })
-		return s, err
+		return &steady{f, p, requests}, nil
 	}
+}
+
+// steady is the driver of load.
+type steady struct {
+	*fleet
+	proxy    *proxy
+	requests []*request
+}
+
+func (l *steady) drive(d time.Duration) (s sample, err error) {
+	s.usage, err = l.proxy.metered(func() { s.tally = l.run(until(d, l.requests)) })
+	return s, err
 }
