@@ -38,6 +38,7 @@ const (
 	reasonBadAddress          = "bad_address"
 	reasonNoFunction          = "no_function"
 	reasonRequestBody         = "request_body"
+	reasonBadRequest          = "bad_request"
 )
 
 // statusClientClosed is what access logs show for a client that left.
@@ -87,6 +88,7 @@ var titles = map[string]string{
 	reasonBadAddress:          "The executor named an address that is none",
 	reasonNoFunction:          "The trigger has no function to pick",
 	reasonRequestBody:         "The request's body could not be read",
+	reasonBadRequest:          "The request cannot be passed on",
 }
 
 // fail is the one place where an error becomes a status and a reason.
@@ -96,6 +98,7 @@ func fail(err error) *failure {
 		known    *failure
 		attempt  *invoke.AttemptError
 		body     *invoke.ClientBodyError
+		invalid  *invoke.InvalidRequestError
 		address  *endpoint.AddressError
 		busy     *endpoint.BusyError
 		ofCall   *executor.Error
@@ -106,11 +109,15 @@ func fail(err error) *failure {
 		return known
 	case errors.As(err, &body):
 		f.status, f.reason = http.StatusBadRequest, reasonRequestBody
-		if errors.As(err, &explicit) {
+		if errors.Is(err, invoke.ErrBodyStalled) {
+			f.status = http.StatusRequestTimeout
+		} else if errors.As(err, &explicit) {
 			f.status = explicit.StatusCode
 		} else if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 			f.status = http.StatusRequestEntityTooLarge
 		}
+	case errors.As(err, &invalid):
+		f.status, f.reason = http.StatusBadRequest, reasonBadRequest
 	case errors.Is(err, invoke.ErrFunctionTimeout):
 		f.status, f.reason = http.StatusGatewayTimeout, reasonFunctionTimeout
 	case errors.As(err, &busy):

@@ -80,6 +80,8 @@ func TestEveryFailure(t *testing.T) {
 		{"there is no such program", programError{notFound: true}, 502, "function_not_found", noRetry},
 		{"the program is not ready in time", programError{late: true}, 504, "cold_start_timeout", noRetry},
 		{"the client's body broke off", &invoke.ClientBodyError{Err: io.ErrUnexpectedEOF}, 400, "request_body", noRetry},
+		{"the client stopped sending its body", &invoke.ClientBodyError{Err: invoke.ErrBodyStalled}, 408, "request_body", noRetry},
+		{"the request has no spelling", &invoke.InvalidRequestError{Err: broken}, 400, "bad_request", noRetry},
 		{"the client's body is larger than the site takes", &invoke.ClientBodyError{Err: &http.MaxBytesError{Limit: 1}}, 413, "request_body", noRetry},
 		{"the client's body is what a handler before objects to", &invoke.ClientBodyError{Err: caddyhttp.Error(http.StatusUnsupportedMediaType, broken)}, 415, "request_body", noRetry},
 		{"the pool is closed", endpoint.ErrClosed, 502, "executor_error", noRetry},

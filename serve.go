@@ -15,7 +15,7 @@ import (
 
 // ServeHTTP finds the request's function and brings the request there.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	c := &call{Context: r.Context(), handler: h, policy: h.app.policy, began: time.Now()}
+	c := &call{Context: r.Context(), app: h.app, handler: h, policy: h.app.policy, began: time.Now()}
 	if h.Health && h.serveHealth(w, r, c) {
 		return nil
 	}
@@ -161,9 +161,15 @@ func finishBody(w http.ResponseWriter, b *invoke.Body) {
 	if b.Idle() {
 		return
 	}
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now())
+	endRead(http.NewResponseController(w), b)
+}
+
+// endRead ends a read of a request's body that waits for the client. Caddy takes
+// the deadline away once the read has ended, and net/http is not to begin another.
+func endRead(conn interface{ SetReadDeadline(time.Time) error }, b *invoke.Body) {
+	_ = conn.SetReadDeadline(time.Now())
 	b.Wait()
+	_ = conn.SetReadDeadline(time.Now())
 }
 
 // readAnyway is how much of an unread body net/http reads before it sends a
@@ -171,15 +177,15 @@ func finishBody(w http.ResponseWriter, b *invoke.Body) {
 const readAnyway = 256 << 10
 
 // answerEarly prepares a response to a request whose body may not have been
-// read yet. A client that waits for 100 Continue, or streams, may wait for the
-// response's head before it sends more: net/http would wait for it too, unless
-// the connection ends with the response. (Its full duplex is of no use: it
+// read yet. A client that waits for 100 Continue, streams, or has stopped sending
+// may wait for the response's head before it sends more: net/http would wait for
+// it too, unless the connection ends with the response. (Its full duplex is of no use: it
 // panics at the next request of a connection on which some of a body was left.)
 func answerEarly(w http.ResponseWriter, r *http.Request, b *invoke.Body) {
 	if b == nil || r.ProtoMajor != 1 || b.Ended() {
 		return
 	}
-	if r.ContentLength < 0 || r.ContentLength > readAnyway || r.Header["Expect"] != nil {
+	if r.ContentLength < 0 || r.ContentLength > readAnyway || r.Header["Expect"] != nil || !b.Idle() {
 		w.Header()["Connection"] = []string{"close"}
 	}
 }

@@ -32,7 +32,8 @@ type FunctionConfig struct {
 	ExecutorType string `json:"executor_type,omitempty"`
 
 	// How long the function may take from the request to the headers of its
-	// response. Default: `60s`.
+	// response. While the client still sends its request's body, each piece of it
+	// begins the time anew. Default: `60s`.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
 	// How many requests one address gets at once; the rest wait in order.

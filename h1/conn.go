@@ -42,6 +42,7 @@ type conn struct {
 	idleBy   time.Time       // when the read that waits has waited for that long
 	waited   bool            // a read has waited: deadline is not the usual one
 	overdue  bool            // the head was not there in time
+	up       *upload         // what sends the request's body meanwhile; nil if nothing does
 
 	mu     sync.Mutex
 	closed bool
@@ -57,7 +58,7 @@ func newConn(nc net.Conn, addr string) *conn {
 // begin ties the connection to a request's context. headTimeout is
 // Options.HeadTimeout.
 func (c *conn) begin(ctx context.Context, now time.Time, headTimeout time.Duration) {
-	c.ctx = ctx
+	c.ctx, c.up = ctx, nil
 	c.headBy, c.idle, c.idleBy, c.waited, c.overdue = time.Time{}, 0, time.Time{}, false, false
 	c.headLeft = 1 // until receive says how much: this is the head's time already
 	at := now.Add(pollInterval)

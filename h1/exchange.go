@@ -242,7 +242,9 @@ func (x *exchange) fail(err error, written bool) error {
 	var own *BodyError
 	if x.up != nil && x.up.ended() {
 		written = x.up.written > 0
-		errors.As(x.up.err, &own)
+		if !errors.As(err, &own) { // the body's own reason, rather than that it was closed for it
+			errors.As(x.up.err, &own)
+		}
 	}
 	var hook *hookError
 	if by := x.c.headBy; !by.IsZero() && errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(by) {

@@ -8,9 +8,11 @@ import (
 
 // Options are what one request may ask for beside what is in it.
 type Options struct {
-	// HeadTimeout bounds the time from the connection being there to the end of
-	// the final response's head; ErrHeadTimeout is wrapped by the error then.
-	// Zero is no bound.
+	// HeadTimeout bounds the time from the request being sent to the end of the
+	// final response's head; ErrHeadTimeout is wrapped by the error then. Of a body
+	// that is read while it is sent each piece begins the time anew, so that a long
+	// upload is no late answer; a body that gives nothing for so long ends the
+	// request with ErrBodyStalled. Zero is no bound.
 	HeadTimeout time.Duration
 
 	// Informational is told of every informational response but 100 Continue.
@@ -23,6 +25,10 @@ var (
 	// ErrHeadTimeout is wrapped by the *Error for a response whose head did not
 	// come within Options.HeadTimeout.
 	ErrHeadTimeout = errors.New("no response head in time")
+
+	// ErrBodyStalled is wrapped by the *BodyError for a request's body that gave
+	// nothing for as long as Options.HeadTimeout says.
+	ErrBodyStalled = errors.New("nothing came for too long")
 
 	// ErrBodyIdle is what reading a response's body returns when nothing came for
 	// as long as its SetIdleTimeout says.
@@ -41,6 +47,9 @@ func (b *responseBody) SetIdleTimeout(d time.Duration) { b.x.c.idle = d }
 // limit is when the wait for the next byte ends; the zero time is never.
 func (c *conn) limit(now time.Time) time.Time {
 	if c.inHead() {
+		if c.up != nil && !c.headBy.IsZero() {
+			return c.up.headBy(c.headBy)
+		}
 		return c.headBy
 	}
 	if c.idle > 0 && c.idleBy.IsZero() {
@@ -52,6 +61,9 @@ func (c *conn) limit(now time.Time) time.Time {
 // late is the error for a limit that has passed.
 func (c *conn) late() error {
 	if c.inHead() {
+		if c.up != nil && c.up.reading.Load() {
+			return &BodyError{ErrBodyStalled}
+		}
 		c.overdue = true
 		return ErrHeadTimeout
 	}

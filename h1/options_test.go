@@ -100,6 +100,73 @@ func TestHeadTimeoutEndsAnUploadThatNobodyReads(t *testing.T) {
 	}
 }
 
+// drip is a body that gives a byte at a time, with a pause before each; at its end
+// it says so, or says nothing any more until it is closed.
+func drip(t *testing.T, n int, pause time.Duration, end bool) io.ReadCloser {
+	r, w := io.Pipe()
+	done := make(chan struct{})
+	t.Cleanup(func() { <-done })
+	t.Cleanup(func() { r.Close() })
+	go func() {
+		defer close(done)
+		for range n {
+			time.Sleep(pause)
+			if _, err := w.Write([]byte("x")); err != nil {
+				return
+			}
+		}
+		if end {
+			w.Close()
+		}
+	}()
+	return r
+}
+
+func TestHeadTimeoutBeginsAnewWithEachPieceOfTheBody(t *testing.T) {
+	const pieces, pause, timeout = 12, 100 * time.Millisecond, 900 * time.Millisecond
+	s := newRawServer(t, func(_ int, c net.Conn, br *bufio.Reader) {
+		if _, body, ok := readRequest(br); ok && body == strings.Repeat("x", pieces) {
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		}
+	})
+	for name, length := range map[string]int64{"chunked": -1, "of known length": pieces} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			req := newRequest(t, http.MethodPost, s.addr, drip(t, pieces, pause, true))
+			req.ContentLength = length
+			resp, err := newTransport(t).RoundTripWith(req, Options{HeadTimeout: timeout})
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+		})
+	}
+}
+
+func TestHeadTimeoutEndsTheSilenceAfterASlowUpload(t *testing.T) {
+	s := silent(t, "")
+	req := newRequest(t, http.MethodPost, s.addr, drip(t, 3, 50*time.Millisecond, true))
+	if _, err := newTransport(t).RoundTripWith(req, Options{HeadTimeout: 300 * time.Millisecond}); !errors.Is(err, ErrHeadTimeout) {
+		t.Errorf("the error is %v, want ErrHeadTimeout", err)
+	}
+}
+
+func TestABodyThatStallsIsToBlameItself(t *testing.T) {
+	noGoroutinesLeft(t)
+	s := silent(t, "")
+	for name, length := range map[string]int64{"chunked": -1, "of known length": 10} {
+		t.Run(name, func(t *testing.T) {
+			req := newRequest(t, http.MethodPost, s.addr, drip(t, 2, time.Millisecond, false))
+			req.ContentLength = length
+			_, err := newTransport(t).RoundTripWith(req, Options{HeadTimeout: 200 * time.Millisecond})
+			var own *BodyError
+			if !errors.As(err, &own) || !errors.Is(err, ErrBodyStalled) {
+				t.Errorf("the error is %v, want a *BodyError with ErrBodyStalled", err)
+			}
+		})
+	}
+}
+
 func TestABodyThatIsSilentForTooLongEnds(t *testing.T) {
 	s := newRawServer(t, func(_ int, c net.Conn, br *bufio.Reader) {
 		if _, _, ok := readRequest(br); !ok {

@@ -39,15 +39,19 @@ type upload struct {
 	written int64         // valid once sent
 	done    chan struct{} // closed when the goroutine has let go of everything
 	proceed chan bool     // for Expect: 100-continue; receives whether to send
+
+	timeout time.Duration // Options.HeadTimeout
+	moved   atomic.Int64  // when the body last gave something, in Unix nanoseconds
+	reading atomic.Bool   // the body is being waited for
 }
 
 // startUpload hands the rest of the request to a goroutine. It owns w from here on.
 func (x *exchange) startUpload(w *writer) {
-	up := &upload{done: make(chan struct{})}
+	up := &upload{done: make(chan struct{}), timeout: x.options.HeadTimeout}
 	if x.expect {
 		up.proceed = make(chan bool, 1)
 	}
-	x.up = up
+	x.up, x.c.up = up, up
 	go func() {
 		defer close(up.done)
 		defer w.free()
@@ -116,6 +120,29 @@ func (up *upload) ended() bool {
 	}
 }
 
+// readBody reads from the request's body, and notes when it gave something.
+func (x *exchange) readBody(p []byte) (int, error) {
+	up := x.up
+	if up == nil || up.timeout <= 0 {
+		return x.body.Read(p)
+	}
+	up.moved.Store(time.Now().UnixNano())
+	up.reading.Store(true)
+	n, err := x.body.Read(p)
+	up.moved.Store(time.Now().UnixNano())
+	up.reading.Store(false)
+	return n, err
+}
+
+// headBy is when the response's head has to be there, which was first by then:
+// the function's time begins when it has what there is.
+func (up *upload) headBy(first time.Time) time.Time {
+	if by := time.Unix(0, up.moved.Load()).Add(up.timeout); by.After(first) {
+		return by
+	}
+	return first
+}
+
 // writeBody sends the request's body and whatever w holds before it. A *BodyError
 // is the body's fault, anything else the connection's.
 func (x *exchange) writeBody(w *writer) error {
@@ -176,7 +203,7 @@ func (x *exchange) writeFixed(w *writer) error {
 	space := copyBuffers.Get().(*[copyBufferSize]byte)
 	defer copyBuffers.Put(space)
 	for left := x.length; ; {
-		n, err := x.body.Read(space[:min(left, copyBufferSize)])
+		n, err := x.readBody(space[:min(left, copyBufferSize)])
 		if left -= int64(n); n > 0 {
 			if _, err := w.Write(space[:n]); err != nil {
 				return err
@@ -203,7 +230,7 @@ func (x *exchange) writeFixed(w *writer) error {
 // expectEnd makes sure that a body ends where it should. All of it has been sent.
 func (x *exchange) expectEnd(p []byte) error {
 	for {
-		n, err := x.body.Read(p)
+		n, err := x.readBody(p)
 		switch {
 		case n > 0:
 			return wrongLength(x.length, x.length, true)
@@ -221,7 +248,7 @@ func (x *exchange) writeChunks(w *writer) error {
 	space := copyBuffers.Get().(*[copyBufferSize]byte)
 	defer copyBuffers.Put(space)
 	for {
-		n, err := x.body.Read(space[sizeLine : copyBufferSize-end])
+		n, err := x.readBody(space[sizeLine : copyBufferSize-end])
 		if n > 0 {
 			var line [sizeLine]byte
 			size := append(strconv.AppendInt(line[:0], int64(n), 16), "\r\n"...)

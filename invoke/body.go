@@ -240,7 +240,8 @@ func (b *Body) pull(p []byte) int {
 // many bytes the garbage collector would feel each request.
 const largeBody = 16 << 10
 
-// largeBodies are buffers for them. Their size is the default limit's.
+// largeBodies are buffers for them, and for bodies on their way. Their size is the
+// default limit's.
 var largeBodies = sync.Pool{New: func() any { return new([64<<10 + 1]byte) }}
 
 // grow makes room for more to keep; b.mu is held.

@@ -14,6 +14,10 @@ import (
 // within the function's timeout.
 var ErrFunctionTimeout = errors.New("the function did not answer in time")
 
+// ErrBodyStalled is returned when the client sent nothing more of its request's
+// body for as long as the function's timeout.
+var ErrBodyStalled = errors.New("the client stopped sending the request's body")
+
 // errBrokeOff stands for what an upload says that was ended because its
 // connection had failed.
 var errBrokeOff = errors.New("the connection broke while the request's body was being sent")
@@ -49,11 +53,27 @@ func (e *ClientBodyError) Error() string { return "reading the request's body: "
 // Unwrap returns what ended the body.
 func (e *ClientBodyError) Unwrap() error { return e.Err }
 
+// InvalidRequestError is returned for a request that HTTP/1.1 has no spelling
+// for: nothing was sent.
+type InvalidRequestError struct{ Err error }
+
+// Error says what is wrong with the request.
+func (e *InvalidRequestError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what is wrong with the request.
+func (e *InvalidRequestError) Unwrap() error { return e.Err }
+
 // final is the error of an exchange whose last attempt ended with err.
 func final(client context.Context, o retry.Outcome, err error, x *Exchange) error {
 	if o == retry.ClientGone {
 		// As it came: reverse_proxy knows a client that left by this value.
 		return context.Cause(client)
+	}
+	if invalid, ok := errors.AsType[*InvalidRequestError](err); ok {
+		return invalid
+	}
+	if errors.Is(err, ErrBodyStalled) {
+		return &ClientBodyError{Err: err}
 	}
 	if x.Body != nil && !errors.Is(err, ErrFunctionTimeout) {
 		if cause := x.Body.failure(); cause != nil {
@@ -70,7 +90,7 @@ func final(client context.Context, o retry.Outcome, err error, x *Exchange) erro
 func (i *Invoker) classify(client context.Context, req *http.Request, ctx *exchangeContext, err error) retry.Outcome {
 	e := retry.Exchange{
 		ClientGone: client.Err() != nil,
-		Answered:   errors.Is(err, ErrFunctionTimeout),
+		Answered:   errors.Is(err, ErrFunctionTimeout) || errors.Is(err, ErrBodyStalled),
 	}
 	r := retry.Request{
 		Method:         req.Method,

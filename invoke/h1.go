@@ -15,8 +15,15 @@ type lean struct{ transport *h1.Transport }
 // Send makes the exchange.
 func (l lean) Send(req *http.Request, o SendOptions) (*http.Response, error) {
 	resp, err := l.transport.RoundTripWith(req, h1.Options{HeadTimeout: o.Timeout, Informational: o.Informational})
-	if err != nil && errors.Is(err, h1.ErrHeadTimeout) {
+	switch {
+	case err == nil:
+		return resp, nil
+	case errors.Is(err, h1.ErrHeadTimeout):
 		return nil, ErrFunctionTimeout
+	case errors.Is(err, h1.ErrBodyStalled):
+		return nil, ErrBodyStalled
+	case errors.Is(err, h1.ErrInvalidRequest):
+		return nil, &InvalidRequestError{Err: err}
 	}
-	return resp, err
+	return nil, err
 }

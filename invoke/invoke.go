@@ -29,7 +29,8 @@ type Policy struct {
 // SendOptions are what one exchange may take.
 type SendOptions struct {
 	// Timeout bounds the time from the request being sent to the response's
-	// headers; 0 is no bound.
+	// headers; 0 is no bound. Of a body that comes from the client while it is
+	// sent, each piece begins the time anew.
 	Timeout time.Duration
 	// Informational is told of responses before the final one, but for 100
 	// Continue; nil tells nobody.
@@ -37,8 +38,8 @@ type SendOptions struct {
 }
 
 // Sender makes one exchange with the address in req.URL.Host. It returns
-// ErrFunctionTimeout, wrapped or not, if the headers are late, and dial errors
-// as they came.
+// ErrFunctionTimeout, wrapped or not, if the headers are late, ErrBodyStalled
+// if that is the client's doing, and dial errors as they came.
 type Sender interface {
 	Send(req *http.Request, o SendOptions) (*http.Response, error)
 }

@@ -3,11 +3,14 @@ package invoke
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -305,6 +308,85 @@ func TestTheFunctionsTimeoutRunsUntilTheHeaders(t *testing.T) {
 				t.Errorf("the body is %q, %v; want it whole, though it ends after the timeout", text, err)
 			}
 		})
+	}
+}
+
+// piecemeal is a client's body that comes a byte at a time, and then ends, or
+// stops for good.
+type piecemeal struct {
+	left  int
+	pause time.Duration
+	ends  bool
+	gone  chan struct{}
+	once  sync.Once
+}
+
+func (p *piecemeal) Read(b []byte) (int, error) {
+	if p.left == 0 && p.ends {
+		return 0, io.EOF
+	}
+	if p.left == 0 {
+		<-p.gone
+		return 0, io.ErrClosedPipe
+	}
+	time.Sleep(p.pause)
+	p.left--
+	return copy(b, "x"), nil
+}
+
+func (p *piecemeal) Close() error {
+	p.once.Do(func() { close(p.gone) })
+	return nil
+}
+
+func TestTheFunctionsTimeoutDoesNotBoundTheUpload(t *testing.T) {
+	release := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		if r.URL.Path == "/late" {
+			<-release
+		}
+		fmt.Fprint(w, n)
+	}))
+	t.Cleanup(srv.Close)
+	t.Cleanup(func() { close(release) })
+	addr := srv.Listener.Addr().String()
+	const pieces, pause, timeout = 12, 100 * time.Millisecond, 900 * time.Millisecond
+	for name, senderOf := range senders {
+		for what, test := range map[string]struct {
+			path string
+			body *piecemeal
+			want error
+		}{
+			"a slow upload":                    {"/", &piecemeal{left: pieces, pause: pause, ends: true}, nil},
+			"a slow upload and a late answer":  {"/late", &piecemeal{left: 2, pause: pause, ends: true}, ErrFunctionTimeout},
+			"an upload that the client stalls": {"/", &piecemeal{left: 2, pause: pause}, ErrBodyStalled},
+		} {
+			t.Run(name+" "+what, func(t *testing.T) {
+				t.Parallel()
+				i := newInvoker(t)
+				test.body.gone = make(chan struct{})
+				defer test.body.Close()
+				x := exchangeOf(&addresses{list: []string{addr}}, senderOf(i))
+				x.Timeout = timeout
+				x.Body = NewBody(test.body, -1, 1<<10)
+				req := get(t)
+				req.Method, req.URL.Path, req.Body, req.ContentLength = http.MethodPost, test.path, http.NoBody, -1
+				resp, err := i.RoundTrip(req, x)
+				if !errors.Is(err, test.want) {
+					t.Fatalf("the error is %v, want %v", err, test.want)
+				}
+				var client *ClientBodyError
+				if errors.As(err, &client) != (test.want == ErrBodyStalled) {
+					t.Errorf("the error is %T, want a ClientBodyError only if the client is to blame", err)
+				}
+				if err == nil {
+					if text, err := io.ReadAll(resp.Body); err != nil || string(text) != strconv.Itoa(pieces) {
+						t.Errorf("the function got %q bytes, %v; want %d", text, err, pieces)
+					}
+				}
+			})
+		}
 	}
 }
 
