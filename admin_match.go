@@ -110,7 +110,7 @@ func (w *walk) ask(h *Handler) (on bool) {
 	w.reached = true
 	r := w.request
 	q := route.Request{Host: r.Host, Method: routeMethod(r), Path: r.URL.Path, RawPath: r.URL.RawPath}
-	if h.Health && isHealth(q.Method, q.Path) {
+	if h.Health && healthRoute(q.Method, q.Path) != "" {
 		return w.answered("health answers it, before any trigger")
 	}
 	if r.Method == http.MethodConnect {

@@ -3,7 +3,10 @@ package kubefaas
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
+
+	"github.com/kubefaas/caddy-kubefaas/route"
 )
 
 // Paths of `health`.
@@ -18,13 +21,14 @@ const readyTimeout = 2 * time.Second
 // serveHealth answers the health routes, before any trigger, and returns false
 // for everything else.
 func (h *Handler) serveHealth(w http.ResponseWriter, r *http.Request, c *call) bool {
-	if !isHealth(r.Method, r.URL.Path) {
+	path := healthRoute(r.Method, r.URL.Path)
+	if path == "" {
 		return false
 	}
 	if h.ServerTiming {
 		c.setTiming(w.Header())
 	}
-	if r.URL.Path == readyPath {
+	if path == readyPath {
 		w.Header().Set("Cache-Control", "no-store")
 		if !h.app.ready(r.Context()) {
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -35,9 +39,16 @@ func (h *Handler) serveHealth(w http.ResponseWriter, r *http.Request, c *call) b
 	return true
 }
 
-// isHealth says whether a request is for the health routes.
-func isHealth(method, path string) bool {
-	return isReading(method) && (path == healthPath || path == readyPath)
+// healthRoute is the health route that a request is for, "" if it is for none. Its
+// path is cleaned as those of triggers are.
+func healthRoute(method, path string) string {
+	if !strings.HasSuffix(path, healthPath) && !strings.HasSuffix(path, readyPath) || !isReading(method) {
+		return ""
+	}
+	if clean, _, ok := route.Clean(path, ""); ok && (clean == healthPath || clean == readyPath) {
+		return clean
+	}
+	return ""
 }
 
 // isReading says whether a method asks for no more than an answer.

@@ -125,7 +125,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading executor module: %w", err)
 	}
-	a.executor = mod.(Executor)
+	var ok bool
+	if a.executor, ok = mod.(Executor); !ok {
+		return fmt.Errorf("the module %T in the namespace kubefaas.executors is no executor", mod)
+	}
 
 	a.functions = make(map[function.Ref]*FunctionConfig, len(a.Functions))
 	a.known = make(map[function.Ref]bool, len(a.Functions))
