@@ -21,7 +21,8 @@ import (
 // context that the executor is called with: the request's own, with its id.
 type call struct {
 	context.Context
-	handler *Handler
+	app     *App
+	handler *Handler // nil behind reverse_proxy
 	policy  *policy
 	target  *target
 	fn      *function.Function

@@ -211,7 +211,7 @@ func codeLabel(code int) int {
 func (c *call) count(r *http.Request) {
 	m := c.target.meters.get(meterKey{
 		function: c.fn, host: c.match.Host, method: methodLabel(r.Method), code: codeLabel(c.code), cached: c.exchange.Cached,
-	}, c.target.label(c.handler.app, c.fn.Ref), c.target.pattern)
+	}, c.target.label(c.app, c.fn.Ref), c.target.pattern)
 	m.calls.Inc()
 	m.totals.calls.Add(1)
 	if m.errors != nil {

@@ -59,8 +59,3 @@ func traced(ctx context.Context) context.Context {
 	inject(ctx, header)
 	return executor.WithHeader(ctx, header)
 }
-
-// withRequestID is what an executor's call sees of a request.
-func withRequestID(r *http.Request) context.Context {
-	return context.WithValue(r.Context(), requestIDKey{}, r.Header.Get(requestIDHeader))
-}

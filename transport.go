@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -154,7 +156,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if p.err != nil {
 		return t.refuse(req, p, p.err)
 	}
-	x := p.exchange
+	x := &p.exchange
 	if t.policy != nil {
 		x.Policy = &t.policy.Policy
 	}
@@ -166,7 +168,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	out := req.WithContext(req.Context())
 	url := *req.URL
 	out.URL = &url
-	p.requestID = t.setHeader(out)
+	t.setHeader(out, p)
 	if out.Host == "" {
 		out.Host = req.URL.Host
 	}
@@ -175,63 +177,58 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		x.Body = invoke.NewBody(req.Body, req.ContentLength, x.Policy.MaxReplayBody)
 		relayTrailer(out, req.Trailer, x.Body, &t.app.policy.names)
 	}
-	calls.Add(1)
 	resp, err := t.app.state.invoker.RoundTrip(out, x)
+	p.headersAt = time.Now()
 	if err != nil {
-		if x.Body != nil {
-			x.Body.Close()
-		}
+		p.endBody()
 		return t.refuse(req, p, err)
 	}
 	if resp.Header[requestIDHeader] == nil {
 		resp.Header[requestIDHeader] = []string{p.requestID}
 	}
-	if x.Body != nil {
-		resp.Body = endBody(resp.Body, x.Body)
-	}
+	resp.Body = endBody(resp.Body, func(size int64) {
+		p.endBody()
+		p.size = size
+		p.ended(req, resp.StatusCode, "")
+	})
 	return resp, nil
 }
 
 // setHeader gives a request a header of its own, without what only the router
-// may say, and with an id, which it returns.
-func (t *Transport) setHeader(out *http.Request) string {
-	id := requestID(out)
+// may say, and with an id: reverse_proxy's header_up may have set another.
+func (t *Transport) setHeader(out *http.Request, p *proxied) {
 	header := make(http.Header, len(out.Header)+1)
 	for name, values := range out.Header {
 		if !t.app.policy.names.forged(name) {
 			header[name] = values
 		}
 	}
-	header[requestIDHeader] = []string{id}
 	out.Header = header
-	return id
+	if header.Get(requestIDHeader) != "" {
+		p.requestID = requestID(out)
+	}
+	header[requestIDHeader] = []string{p.requestID}
 }
 
 // forget makes the next attempt of reverse_proxy's own loop start anew.
-func (p *proxied) forget() { caddyhttp.SetVar(p.ctx, proxiedVar, nil) }
+func (p *proxied) forget() { caddyhttp.SetVar(p.Context, proxiedVar, nil) }
 
 // refuse answers a failure: by the site's error routes if it has any for this
 // one, else with the problem.
 func (t *Transport) refuse(req *http.Request, p *proxied, err error) (*http.Response, error) {
 	f := fail(err)
+	countFailure(f.reason)
+	p.ended(req, f.status, f.reason)
 	if f.reason == reasonClientClosed {
 		return nil, context.Canceled
 	}
-	countFailure(f.reason)
 	handler := f.handlerError(false)
 	if hasErrorRoute(req, handler) {
-		replacerOf(req).Set(placeholderPrefix+"error.reason", f.reason)
 		return nil, handler
 	}
-	name := ""
-	if p.exchange != nil {
-		name = p.exchange.Function.Ref.String()
-	}
+	name := p.functionName()
 	if entry := t.logger.Check(zap.ErrorLevel, "request failed: "+titles[f.reason]); entry != nil {
 		entry.Write(zap.String("reason", f.reason), zap.Int("status", f.status), zap.String("function", name), zap.Error(f.err))
-	}
-	if p.requestID == "" {
-		p.requestID = requestID(req)
 	}
 	body, merr := json.Marshal(f.problem(name, p.requestID, false))
 	if merr != nil {
@@ -293,35 +290,49 @@ func (t *Transport) static(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// endBody ends the request's body with the response's.
-func endBody(resp io.ReadCloser, body *invoke.Body) io.ReadCloser {
+// endBody tells done when the response's body is closed, and how much of it was
+// read, in bytes.
+func endBody(resp io.ReadCloser, done func(size int64)) io.ReadCloser {
+	e := &ending{ReadCloser: resp, done: done}
 	if rwc, ok := resp.(io.ReadWriteCloser); ok {
-		return &endingConn{ReadWriteCloser: rwc, body: body}
+		return &endingConn{ending: e, ReadWriteCloser: rwc}
 	}
-	return &ending{ReadCloser: resp, body: body}
+	return e
 }
 
 type ending struct {
 	io.ReadCloser
-	body *invoke.Body
+	done func(int64)
+	size int64
+	once sync.Once
 }
 
-// Close closes both.
+// Read counts.
+func (e *ending) Read(p []byte) (int, error) {
+	n, err := e.ReadCloser.Read(p)
+	e.size += int64(n)
+	return n, err
+}
+
+// Close closes the body.
 func (e *ending) Close() error {
-	e.body.Close()
-	return e.ReadCloser.Close()
+	err := e.ReadCloser.Close()
+	e.once.Do(func() { e.done(e.size) })
+	return err
 }
 
+// endingConn is the connection that an upgraded response leaves. What passes is
+// not counted.
 type endingConn struct {
+	*ending
 	io.ReadWriteCloser
-	body *invoke.Body
 }
 
-// Close closes both.
-func (e *endingConn) Close() error {
-	e.body.Close()
-	return e.ReadWriteCloser.Close()
-}
+// Read reads from the connection.
+func (e *endingConn) Read(p []byte) (int, error) { return e.ReadWriteCloser.Read(p) }
+
+// Close closes the connection.
+func (e *endingConn) Close() error { return e.ending.Close() }
 
 // CloseWrite passes the end of one direction on.
 func (e *endingConn) CloseWrite() error {

@@ -3,8 +3,10 @@ package kubefaas
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -12,7 +14,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/kubefaas/caddy-kubefaas/function"
-	"github.com/kubefaas/caddy-kubefaas/invoke"
 )
 
 // Upstreams is a source of upstreams for `reverse_proxy`: the address of one
@@ -31,6 +32,7 @@ type Upstreams struct {
 	app    *App
 	policy *policy
 	fixed  *function.Function // nil if the function depends on the request
+	target *target            // fixed's, for the metrics
 	proxy  *reverseproxy.Handler
 }
 
@@ -52,9 +54,13 @@ func (u *Upstreams) Provision(ctx caddy.Context) error {
 			u.proxy = proxy
 		}
 	}
+	if srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		rememberConns(srv)
+	}
 	if !u.Function.hasPlaceholder() {
 		u.fixed = u.app.function(refOf(u.Function.Namespace, u.Function.Name))
 		u.app.known[u.fixed.Ref] = true
+		u.target = &target{configured: true}
 	}
 	return nil
 }
@@ -102,12 +108,9 @@ const proxiedVar = "kubefaas.proxied"
 
 // proxied is a request to a function through reverse_proxy.
 type proxied struct {
-	exchange *invoke.Exchange
-	policy   *policy
-	ctx      context.Context
-	err      error // why there is no address
-	// requestID is set by the transport.
-	requestID string
+	call
+	err  error    // why there is no address
+	conn net.Conn // the client's, where net/http reads from it for the body
 }
 
 // nowhere stands for an address that there is not, for a transport that knows
@@ -119,42 +122,74 @@ func (u *Upstreams) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, err
 	if before, ok := caddyhttp.GetVar(r.Context(), proxiedVar).(*proxied); ok {
 		before.release() // reverse_proxy tries again by itself
 	}
-	p := &proxied{policy: u.policy, ctx: r.Context()}
-	fn, err := u.function(r)
-	if err == nil {
-		p.exchange = &invoke.Exchange{
-			Function: fn, Executor: u.app.executor, Policy: &u.policy.Policy, SendOptions: invoke.SendOptions{Timeout: fn.Timeout},
-			Values: withRequestID(r), Span: spanOf(r),
-		}
-		p.exchange.Lease, err = u.app.state.invoker.Acquire(r.Context(), p.exchange)
+	p := &proxied{call: call{
+		Context: r.Context(), app: u.app, policy: u.policy, target: u.target, began: time.Now(), requestID: requestID(r),
+	}}
+	if p.target == nil {
+		p.target = new(target)
+	}
+	if r.ProtoMajor == 1 {
+		p.conn, _ = r.Context().Value(connKey{}).(net.Conn)
+	}
+	calls.Add(1)
+	p.publish(r)
+	x := &p.exchange
+	if p.fn, p.err = u.function(r); p.err == nil {
+		x.Function, x.Executor, x.Policy = p.fn, u.app.executor, &u.policy.Policy
+		x.Timeout, x.Values, x.Span = p.fn.Timeout, p, spanOf(r)
+		x.Lease, p.err = u.app.state.invoker.Acquire(r.Context(), x)
 	}
 	ours := u.hasOurTransport()
-	if !ours {
-		calls.Add(1)
-	}
-	if err != nil {
-		if !ours {
-			countFailure(fail(err).reason)
-			return nil, err
-		}
-		p.err = err
-		caddyhttp.SetVar(r.Context(), proxiedVar, p)
-		return []*reverseproxy.Upstream{{Dial: nowhere}}, nil
+	if p.err != nil && !ours {
+		f := fail(p.err)
+		countFailure(f.reason)
+		p.ended(r, f.status, f.reason)
+		return nil, p.err
 	}
 	caddyhttp.SetVar(r.Context(), proxiedVar, p)
+	if p.err != nil {
+		return []*reverseproxy.Upstream{{Dial: nowhere}}, nil
+	}
 	// The transport gives the address back when the response has ended; another
 	// one knows nothing of it, and reverse_proxy may never come to call it.
-	lease := p.exchange.Lease
-	context.AfterFunc(r.Context(), lease.Release)
+	context.AfterFunc(r.Context(), x.Lease.Release)
 	if !ours {
-		lease.Responding()
+		x.Lease.Responding()
+		x.Address, x.Cached, p.headersAt = x.Lease.Address(), x.Lease.Cached, time.Now()
+		p.log(r)
 	}
-	return []*reverseproxy.Upstream{{Dial: p.exchange.Lease.Address()}}, nil
+	return []*reverseproxy.Upstream{{Dial: x.Lease.Address()}}, nil
+}
+
+// ended counts and logs the request once its response, if there was one, has
+// ended.
+func (p *proxied) ended(r *http.Request, code int, reason string) {
+	p.code, p.reason = code, reason
+	if p.headersAt.IsZero() {
+		p.headersAt = time.Now()
+	}
+	if p.fn != nil {
+		p.count(r)
+	}
+	p.log(r)
+}
+
+// endBody ends the request's body. If whoever reads it still waits for the client,
+// net/http would too before it answers.
+func (p *proxied) endBody() {
+	b := p.exchange.Body
+	if b == nil {
+		return
+	}
+	b.Close()
+	if p.conn != nil && !b.Idle() {
+		endRead(p.conn, b)
+	}
 }
 
 // release gives the address back.
 func (p *proxied) release() {
-	if p.exchange != nil && p.exchange.Lease != nil {
+	if p.exchange.Lease != nil {
 		p.exchange.Lease.Release()
 	}
 }
