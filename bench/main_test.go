@@ -60,9 +60,29 @@ func TestEveryRowIsMeasured(t *testing.T) {
 			t.Errorf("got no row %s, want it; there are %q", want, names)
 		}
 	}
+	checkAllocations(t, rep.Rows)
 	for _, file := range []string{"handler.cpu.prof", "handler.allocs.prof"} {
 		if text, err := os.ReadFile(file); err != nil || !bytes.HasPrefix(text, []byte{0x1f, 0x8b}) {
 			t.Errorf("%s: got %d bytes, %v; want a compressed profile", file, len(text), err)
+		}
+	}
+}
+
+// maxAllocs is how many allocations a request the router may add to Caddy's own,
+// which respond has.
+const maxAllocs = 60
+
+// checkAllocations holds what can be counted, and is no matter of the machine's
+// speed, to its budget.
+func checkAllocations(t *testing.T, rows []rowResult) {
+	t.Helper()
+	allocs := make(map[string]float64)
+	for _, r := range rows {
+		allocs[r.Name] = r.Allocs
+	}
+	for _, name := range []string{"handler", "handler-many", "handler-weighted", "handler-response", "handler-post"} {
+		if added := allocs[name] - allocs["respond"]; added > maxAllocs {
+			t.Errorf("%s: got %.1f allocations a request more than the %.1f of respond, want at most %d", name, added, allocs["respond"], maxAllocs)
 		}
 	}
 }

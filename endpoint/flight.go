@@ -79,8 +79,8 @@ func (f *flight) consult() answer {
 	return answer{addrs, err}
 }
 
-// ask calls the executor once, and no longer than the flight lasts: requests
-// must be told in time even if an executor is deaf to its context.
+// ask calls the executor once, and no longer than the flight lasts, even if an
+// executor is deaf to its context.
 func (f *flight) ask() ([]string, error) {
 	answers := make(chan answer, 1)
 	f.children.Go(func() { answers <- f.consult() })
@@ -109,24 +109,39 @@ func (f *flight) counted(err error) {
 	}
 }
 
+// punctual does what may take longer than the flight lasts, since an executor can
+// be deaf to its context: the requests are told in time. A goroutine for the
+// executor's call would do that too, but its stack would have to grow for it.
+func (f *flight) punctual(work func()) {
+	f.children.Add(1)
+	stop := context.AfterFunc(f.ctx, func() {
+		defer f.children.Done()
+		f.failed(f.verdict())
+	})
+	work()
+	if stop() {
+		f.children.Done()
+	}
+}
+
 // answer calls the executor until it gives an answer other than a temporary
 // error, the back-off ends or the flight's deadline is too near for one more
 // call. An executor that was down the last time is called only once.
 func (f *flight) answer() ([]string, error) {
 	ramp := f.resumeRamp()
 	for ramp != nil {
-		addrs, err := f.ask()
+		got := f.consult()
 		switch {
-		case err == nil:
-			return addrs, nil
+		case got.err == nil:
+			return got.addrs, nil
 		case f.ctx.Err() != nil:
 			return nil, f.verdict()
-		case !f.patient || !isTemporary(err):
-			return nil, err
+		case !f.patient || !isTemporary(got.err):
+			return nil, got.err
 		}
 		delay := f.climb(ramp)
 		if delay < 0 {
-			return nil, err
+			return nil, got.err
 		}
 		if !sleep(f.ctx, delay) {
 			break

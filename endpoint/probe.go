@@ -24,8 +24,15 @@ const (
 type probe struct {
 	addr   string
 	since  time.Time // the executor's answer
+	ctx    context.Context
 	cancel context.CancelFunc
 	last   atomic.Pointer[error] // the last dial's
+
+	// Of whoever dials.
+	pause    time.Duration
+	next     time.Time // of the next dial
+	timeouts int
+	refused  bool
 }
 
 // dialed is what a probe tells its flight.
@@ -39,50 +46,81 @@ type dialed struct {
 
 // probe begins to dial an address.
 func (f *flight) probe(addr string, since time.Time) *probe {
-	ctx, cancel := context.WithCancel(f.ctx)
-	pr := &probe{addr: addr, since: since, cancel: cancel}
-	f.probes[addr] = pr
-	f.children.Go(func() {
-		defer cancel()
-		f.dial(ctx, pr)
-	})
+	pr := f.aimed(addr, since)
+	f.children.Go(func() { f.dial(pr) })
 	return pr
+}
+
+// aimed is a probe of an address, which has not been dialled yet.
+func (f *flight) aimed(addr string, since time.Time) *probe {
+	pr := &probe{addr: addr, since: since, pause: firstPause}
+	pr.ctx, pr.cancel = context.WithCancel(f.ctx)
+	f.probes[addr] = pr
+	f.e.pool.probing.Add(1)
+	return pr
+}
+
+// dialled ends a probe, on the goroutine that dials.
+func (f *flight) dialled(pr *probe) {
+	pr.cancel()
+	f.e.pool.probing.Add(-1)
 }
 
 // dial dials at once and then after short pauses. It tells of the connection,
 // of the first refusal, and whenever the address used its time-outs up.
-func (f *flight) dial(ctx context.Context, pr *probe) {
-	f.e.pool.probing.Add(1)
-	defer f.e.pool.probing.Add(-1)
-	pause, timeouts, refused := firstPause, 0, false
-	for {
-		next := time.Now().Add(max(pause, f.e.pool.fairPause()))
-		dctx, cancel := context.WithTimeout(ctx, f.call.Settings.dialTimeout(timeouts+1))
-		conn, err := f.e.pool.dial(dctx, pr.addr)
-		cancel()
-		if err == nil {
-			f.tell(ctx, dialed{pr, conn, false})
-			return
-		}
-		if at, ok := ctx.Deadline(); ctx.Err() != nil || ok && !time.Now().Before(at) {
-			return // it was cut short, which says nothing of the address
-		}
-		pr.last.Store(&err)
-		switch {
-		case isTimeout(err):
-			if timeouts++; timeouts >= f.call.Settings.addressAttempts() {
-				timeouts = 0
-				f.tell(ctx, dialed{pr, nil, true})
-			}
-		case !refused:
-			refused = true
-			f.tell(ctx, dialed{pr, nil, false})
-		}
-		if !sleep(ctx, time.Until(next)) {
-			return
-		}
-		pause = min(pause*33/32, lastPause)
+func (f *flight) dial(pr *probe) {
+	d, again := f.dialOnce(pr)
+	if d.probe != nil {
+		f.tell(pr.ctx, d)
 	}
+	if again {
+		f.dialAgain(pr)
+	} else {
+		f.dialled(pr)
+	}
+}
+
+// dialAgain is what follows the first dial.
+func (f *flight) dialAgain(pr *probe) {
+	defer f.dialled(pr)
+	for again := true; again; {
+		if !sleep(pr.ctx, time.Until(pr.next)) {
+			return
+		}
+		pr.pause = min(pr.pause*33/32, lastPause)
+		var d dialed
+		if d, again = f.dialOnce(pr); d.probe != nil {
+			f.tell(pr.ctx, d)
+		}
+	}
+}
+
+// dialOnce dials. It returns what there is to tell, if anything, and whether to
+// dial again.
+func (f *flight) dialOnce(pr *probe) (d dialed, again bool) {
+	pool, settings := f.e.pool, f.call.Settings
+	pr.next = time.Now().Add(max(pr.pause, pool.fairPause()))
+	ctx, cancel := context.WithTimeout(pr.ctx, settings.dialTimeout(pr.timeouts+1))
+	conn, err := pool.dial(ctx, pr.addr)
+	cancel()
+	if err == nil {
+		return dialed{pr, conn, false}, false
+	}
+	if at, ok := pr.ctx.Deadline(); pr.ctx.Err() != nil || ok && !time.Now().Before(at) {
+		return dialed{}, false // it was cut short, which says nothing of the address
+	}
+	pr.last.Store(&err)
+	switch {
+	case isTimeout(err):
+		if pr.timeouts++; pr.timeouts >= settings.addressAttempts() {
+			pr.timeouts = 0
+			return dialed{pr, nil, true}, true
+		}
+	case !pr.refused:
+		pr.refused = true
+		return dialed{pr, nil, false}, true
+	}
+	return dialed{}, true
 }
 
 // fairPause is the pause that keeps all probes together within their budget.

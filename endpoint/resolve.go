@@ -13,25 +13,30 @@ const grace = time.Second
 // asks again for as long as that does not listen.
 func (f *flight) resolve() {
 	f.e.pool.events.started(f.call.Function)
-	addrs, err := f.answer()
+	var addrs []string
+	var err error
+	f.punctual(func() { addrs, err = f.answer() })
 	if err != nil {
 		f.failed(err)
 		return
 	}
-	f.aimAt(addrs)
+	first := f.aimFirst(addrs)
+	if first.conn != nil {
+		f.landing(first)
+		return
+	}
 	asking := newAsking(f)
 	defer asking.stop()
+	if first.probe != nil {
+		asking.wake(first.urgent)
+	}
 	for {
 		select {
 		case d := <-f.dials:
-			if f.listening(d) {
-				if f.land(d) {
-					f.rest()
-				}
-				return
-			}
 			if d.conn == nil {
 				asking.wake(d.urgent)
+			} else if f.landing(d) {
+				return
 			}
 		case <-asking.timer.C:
 			asking.ask()
@@ -47,6 +52,37 @@ func (f *flight) resolve() {
 			return
 		}
 	}
+}
+
+// landing takes a connection. It reports whether the flight is over.
+func (f *flight) landing(d dialed) bool {
+	if !f.listening(d) {
+		return false
+	}
+	if f.land(d) {
+		f.rest()
+	}
+	return true
+}
+
+// aimFirst dials the addresses of the first answer. If there is one, as there is
+// nearly always, the first dial is made here and now: most functions listen, and
+// a goroutine costs more than the dial is worth. It returns what that dial has to
+// tell.
+func (f *flight) aimFirst(addrs []string) (d dialed) {
+	if len(addrs) != 1 {
+		f.aimAt(addrs)
+		return dialed{}
+	}
+	pr := f.aimed(addrs[0], time.Now())
+	f.aim.Store(pr)
+	d, again := f.dialOnce(pr)
+	if again {
+		f.children.Go(func() { f.dialAgain(pr) })
+	} else {
+		f.dialled(pr)
+	}
+	return d
 }
 
 // aimAt dials the addresses that are new, and stops dialling those that are

@@ -41,6 +41,9 @@ type Options struct {
 	HeaderPrefix string
 	// TLS configures https connections. Default: the system's roots.
 	TLS *tls.Config
+	// Plain makes the exchanges of an http URL. Default: net/http's Transport with
+	// 128 idle connections, which https always has.
+	Plain http.RoundTripper
 	// Version is this software's, for the User-Agent. Default: not sent.
 	Version string
 	// Backoff makes the policy by which one Tap, Untap or EnsureCapacity is
@@ -89,7 +92,7 @@ func New(o Options) (*Client, error) {
 	c := &Client{
 		base:    base,
 		api:     cmp.Or(o.API, APIv2),
-		http:    httpClient(o.TLS),
+		http:    httpClient(base.Scheme, o),
 		agent:   strings.TrimSuffix("caddy-kubefaas/"+o.Version, "/"),
 		backoff: o.Backoff,
 		observe: o.Observe,
@@ -181,21 +184,24 @@ func parseURL(s string) (*url.URL, error) {
 
 // httpClient returns a client with one pool for all calls. It follows no
 // redirect: a signature holds for one path, and an executor does not move.
-func httpClient(config *tls.Config) *http.Client {
-	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
-	return &http.Client{
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			Proxy:                  nil, // addresses are asked for inside the platform
-			DialContext:            dialer.DialContext,
-			TLSClientConfig:        config.Clone(),
-			TLSHandshakeTimeout:    10 * time.Second,
-			ForceAttemptHTTP2:      true,
-			MaxIdleConns:           idleConns,
-			MaxIdleConnsPerHost:    idleConns,
-			IdleConnTimeout:        time.Minute,
-			DisableCompression:     true,
-			MaxResponseHeaderBytes: 64 << 10,
-		},
+func httpClient(scheme string, o Options) *http.Client {
+	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	if scheme == "http" && o.Plain != nil {
+		c.Transport = o.Plain
+		return c
 	}
+	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}
+	c.Transport = &http.Transport{
+		Proxy:                  nil, // addresses are asked for inside the platform
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        o.TLS.Clone(),
+		TLSHandshakeTimeout:    10 * time.Second,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           idleConns,
+		MaxIdleConnsPerHost:    idleConns,
+		IdleConnTimeout:        time.Minute,
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+	return c
 }
