@@ -158,10 +158,22 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, c *call) error 
 // client, and net/http wants nobody to when the handler returns.
 func finishBody(w http.ResponseWriter, b *invoke.Body) {
 	b.Close()
-	if b.Idle() {
+	if !waits(b) {
 		return
 	}
 	endRead(http.NewResponseController(w), b)
+}
+
+// waits says whether a request's body is being waited for, rather than read just
+// now.
+func waits(b *invoke.Body) bool {
+	for range 5 {
+		if b.Idle() {
+			return false
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return true
 }
 
 // endRead ends a read of a request's body that waits for the client. Caddy takes
@@ -185,7 +197,7 @@ func answerEarly(w http.ResponseWriter, r *http.Request, b *invoke.Body) {
 	if b == nil || r.ProtoMajor != 1 || b.Ended() {
 		return
 	}
-	if r.ContentLength < 0 || r.ContentLength > readAnyway || r.Header["Expect"] != nil || !b.Idle() {
+	if r.ContentLength < 0 || r.ContentLength > readAnyway || r.Header["Expect"] != nil || waits(b) {
 		w.Header()["Connection"] = []string{"close"}
 	}
 }

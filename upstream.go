@@ -182,7 +182,7 @@ func (p *proxied) endBody() {
 		return
 	}
 	b.Close()
-	if p.conn != nil && !b.Idle() {
+	if p.conn != nil && waits(b) {
 		endRead(p.conn, b)
 	}
 }
