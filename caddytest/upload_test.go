@@ -14,9 +14,10 @@ import (
 // TestUploadsTakeTheTimeTheyTake, longer than the pause between its pieces.
 const uploadTimeout = 1500 * time.Millisecond
 
-// startUploads starts a Caddy with one function behind the directive, and
-// behind reverse_proxy with and without the HTTP transport's own options.
-func startUploads(t *testing.T) *platform {
+// startUploads starts a Caddy, with these options of its servers, and one function
+// behind the directive, and behind reverse_proxy with and without the HTTP
+// transport's own options.
+func startUploads(t *testing.T, server string) *platform {
 	t.Helper()
 	p := startSites(t, `{
 	kubefaas {
@@ -27,6 +28,7 @@ func startUploads(t *testing.T) *platform {
 	}
 	servers {
 		protocols h1 h2c
+		`+server+`
 	}
 }
 http://:{{.HTTP}} {
@@ -72,7 +74,7 @@ var framings = map[string]struct{ header, piece, end string }{
 }
 
 func TestUploadsTakeTheTimeTheyTake(t *testing.T) {
-	p := startUploads(t)
+	p := startUploads(t, "")
 	for _, path := range []string{"/directive", "/proxy", "/proxy-own"} {
 		for name, framing := range framings {
 			t.Run(path+" "+name, func(t *testing.T) {
@@ -97,8 +99,23 @@ func TestUploadsTakeTheTimeTheyTake(t *testing.T) {
 	}
 }
 
+// Whichever notices first: the function's timeout, or Caddy's for reading.
 func TestAClientThatStopsSendingIsToldSo(t *testing.T) {
-	p := startUploads(t)
+	for name, server := range map[string]string{
+		"function's timeout": "",
+		"Caddy's own":        "timeouts {\n\t\t\tread_body_idle 500ms\n\t\t}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := startUploads(t, server)
+			t.Run("requests", p.stalledUploads)
+			if got := p.ex.CallsFor("hello"); got != 1 {
+				t.Errorf("got %d calls of the executor, want 1: the address is as good as before", got)
+			}
+		})
+	}
+}
+
+func (p *platform) stalledUploads(t *testing.T) {
 	for _, path := range []string{"/directive", "/proxy", "/proxy-own"} {
 		for name, framing := range framings {
 			t.Run(path+" "+name, func(t *testing.T) {
@@ -122,16 +139,29 @@ func TestAClientThatStopsSendingIsToldSo(t *testing.T) {
 			})
 		}
 	}
-	if got := p.ex.CallsFor("hello"); got != 1 {
-		t.Errorf("got %d calls of the executor, want 1: the address is as good as before", got)
+}
+
+// The same while the function starts.
+func TestAClientThatStopsSendingToAColdFunctionIsToldSo(t *testing.T) {
+	p := startUploads(t, "timeouts {\n\t\t\tread_body_idle 500ms\n\t\t}")
+	p.ex.Answer("hello", executortest.Answer{Delay: time.Minute})
+	if status, answer := p.Admin(t, http.MethodDelete, "/kubefaas/addresses/default/hello", ""); status != http.StatusNoContent {
+		t.Fatalf("forgetting the function: got %d %s", status, answer)
+	}
+	w := p.mustDial(t)
+	if _, err := io.WriteString(w.conn, "POST /directive HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nx"); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := w.receive(); err != nil || r.status != http.StatusRequestTimeout || r.reason() != "request_body" {
+		t.Errorf("got %d %q, %v; want 408 request_body", r.status, r.reason(), err)
 	}
 }
 
 // A function that breaks off while its client does not send is the function's
 // fault, and the client is told at once.
 func TestAFunctionThatBreaksOffUnderAStalledUpload(t *testing.T) {
-	p := startUploads(t)
-	for _, path := range []string{"/directive", "/proxy"} {
+	p := startUploads(t, "")
+	for _, path := range []string{"/directive", "/proxy", "/proxy-own"} {
 		for name, framing := range framings {
 			t.Run(path+" "+name, func(t *testing.T) {
 				t.Parallel()
@@ -150,7 +180,7 @@ func TestAFunctionThatBreaksOffUnderAStalledUpload(t *testing.T) {
 
 // What HTTP/2 carries and HTTP/1.1 has no spelling for is the client's fault too.
 func TestARequestThatCannotBePassedOnIsRefused(t *testing.T) {
-	p := startUploads(t)
+	p := startUploads(t, "")
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
 	client := &http.Client{Timeout: patience, Transport: &http.Transport{Protocols: protocols}}

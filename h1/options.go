@@ -8,10 +8,10 @@ import (
 
 // Options are what one request may ask for beside what is in it.
 type Options struct {
-	// HeadTimeout bounds the time from the request being sent to the end of the
-	// final response's head; ErrHeadTimeout is wrapped by the error then. Of a body
-	// that is read while it is sent each piece begins the time anew, so that a long
-	// upload is no late answer; a body that gives nothing for so long ends the
+	// HeadTimeout bounds the time from the connection being there to the end of
+	// the final response's head; ErrHeadTimeout is wrapped by the error then. Each
+	// piece of a body that is read while it is sent begins the time anew, so that a
+	// long upload is no late answer; a body that gives nothing for so long ends the
 	// request with ErrBodyStalled. Zero is no bound.
 	HeadTimeout time.Duration
 

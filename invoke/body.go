@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/kubefaas/caddy-kubefaas/retry"
 )
@@ -145,6 +146,14 @@ func (b *Body) failure() error {
 		return nil
 	}
 	return b.err
+}
+
+// letEnd waits a moment for a read that is about to fail: net/http ends the
+// request's context just before.
+func (b *Body) letEnd() {
+	for i := 0; i < 5 && !b.Idle(); i++ {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // Ended says whether the client has sent all of the body.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 
 	"github.com/kubefaas/caddy-kubefaas/h1"
 	"github.com/kubefaas/caddy-kubefaas/retry"
@@ -65,6 +66,9 @@ func (e *InvalidRequestError) Unwrap() error { return e.Err }
 
 // final is the error of an exchange whose last attempt ended with err.
 func final(client context.Context, o retry.Outcome, err error, x *Exchange) error {
+	if x.stalled(client) {
+		return &ClientBodyError{Err: ErrBodyStalled}
+	}
 	if o == retry.ClientGone {
 		// As it came: reverse_proxy knows a client that left by this value.
 		return context.Cause(client)
@@ -86,11 +90,25 @@ func final(client context.Context, o retry.Outcome, err error, x *Exchange) erro
 	return &AttemptError{Outcome: o, Address: x.Address, Attempts: x.Attempts, Err: err}
 }
 
+// stalled says whether the server's own deadline has ended the reading of the
+// request's body. net/http ends the request's context then too, but the client has
+// not left.
+func (x *Exchange) stalled(client context.Context) bool {
+	if x.Body == nil {
+		return false
+	}
+	if client.Err() != nil {
+		x.Body.letEnd()
+	}
+	return errors.Is(x.Body.failure(), os.ErrDeadlineExceeded)
+}
+
 // classify says what the error of an attempt means for the next one.
 func (i *Invoker) classify(client context.Context, req *http.Request, ctx *exchangeContext, err error) retry.Outcome {
+	stalled := errors.Is(err, ErrBodyStalled) || ctx.exchange.stalled(client)
 	e := retry.Exchange{
-		ClientGone: client.Err() != nil,
-		Answered:   errors.Is(err, ErrFunctionTimeout) || errors.Is(err, ErrBodyStalled),
+		ClientGone: client.Err() != nil && !stalled,
+		Answered:   errors.Is(err, ErrFunctionTimeout) || stalled,
 	}
 	r := retry.Request{
 		Method:         req.Method,

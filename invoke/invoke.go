@@ -222,6 +222,9 @@ func (i *Invoker) Acquire(ctx context.Context, x *Exchange) (*endpoint.Lease, er
 	waited := w.over(err)
 	if err != nil {
 		x.notStarted(err, waited)
+		if errors.Is(err, context.Canceled) && x.stalled(ctx) {
+			err = &ClientBodyError{Err: ErrBodyStalled}
+		}
 		return nil, err
 	}
 	if lease.Cold {
