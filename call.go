@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/kubefaas/caddy-kubefaas/function"
 	"github.com/kubefaas/caddy-kubefaas/invoke"
@@ -171,4 +172,21 @@ func (c *call) log(r *http.Request) {
 	extra.Set(zap.Bool("cold", c.exchange.Cold))
 	extra.Set(zap.String("reason", c.reason))
 	extra.Set(zap.Object("kubefaas_ms", c.phases()))
+}
+
+// logFailure says in the log which part failed: what Caddy does with errors
+// that error routes answer.
+func (c *call) logFailure(logger *zap.Logger, f *failure) {
+	level := zapcore.DebugLevel
+	if f.status >= http.StatusInternalServerError {
+		level = zapcore.ErrorLevel
+	}
+	if entry := logger.Check(level, "request failed: "+titles[f.reason]); entry != nil {
+		entry.Write(
+			zap.String("reason", f.reason), zap.Int("status", f.status),
+			zap.String("function", c.functionName()), zap.String("trigger", c.triggerName()),
+			zap.String("address", c.exchange.Address), zap.Int("attempts", c.exchange.Attempts),
+			zap.String("request_id", c.requestID), zap.NamedError("error", f.err),
+		)
+	}
 }

@@ -147,8 +147,10 @@ func plainClient() *h1.Transport {
 	return &h1.Transport{
 		Dial:           func(ctx context.Context, addr string) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", addr) },
 		MaxIdlePerAddr: 128,
-		IdleTimeout:    time.Minute,
-		MaxHeaderBytes: 64 << 10,
+		// Where nothing answers each holds its place for the dialer's time-out.
+		MaxDialsPerAddr: 1024,
+		IdleTimeout:     time.Minute,
+		MaxHeaderBytes:  64 << 10,
 	}
 }
 

@@ -42,8 +42,13 @@ func (h *Handler) serveHealth(w http.ResponseWriter, r *http.Request, c *call) b
 // healthRoute is the health route that a request is for, "" if it is for none. Its
 // path is cleaned as those of triggers are.
 func healthRoute(method, path string) string {
-	if !strings.HasSuffix(path, healthPath) && !strings.HasSuffix(path, readyPath) || !isReading(method) {
+	switch {
+	case !isReading(method):
 		return ""
+	case path == healthPath || path == readyPath:
+		return path
+	case !strings.Contains(path, "//") && !strings.Contains(path, "/."):
+		return "" // it is clean
 	}
 	if clean, _, ok := route.Clean(path, ""); ok && (clean == healthPath || clean == readyPath) {
 		return clean

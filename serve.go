@@ -6,9 +6,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
-
 	"github.com/kubefaas/caddy-kubefaas/invoke"
 	"github.com/kubefaas/caddy-kubefaas/route"
 )
@@ -173,7 +170,7 @@ func waits(b *invoke.Body) bool {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	return true
+	return !b.Idle()
 }
 
 // endRead ends a read of a request's body that waits for the client. Caddy takes
@@ -181,7 +178,11 @@ func waits(b *invoke.Body) bool {
 func endRead(conn interface{ SetReadDeadline(time.Time) error }, b *invoke.Body) {
 	_ = conn.SetReadDeadline(time.Now())
 	b.Wait()
-	_ = conn.SetReadDeadline(time.Now())
+	again := time.Now()
+	if b.Ended() {
+		again = time.Time{} // the rest came just then: the next request may come too
+	}
+	_ = conn.SetReadDeadline(again)
 }
 
 // readAnyway is how much of an unread body net/http reads before it sends a
@@ -219,30 +220,13 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, c *call, f *fai
 		w.WriteHeader(f.status)
 		return nil
 	}
-	h.logFailure(c, f)
+	c.logFailure(h.logger, f)
 	if err := f.handlerError(h.Debug); hasErrorRoute(r, err) {
 		return err
 	}
 	// A problem that cannot be written has nobody left to read it.
 	_ = f.write(w, f.problem(c.functionName(), c.requestID, h.Debug))
 	return nil
-}
-
-// logFailure says in the log which part failed: what Caddy does with errors
-// that error routes answer.
-func (h *Handler) logFailure(c *call, f *failure) {
-	level := zapcore.DebugLevel
-	if f.status >= http.StatusInternalServerError {
-		level = zapcore.ErrorLevel
-	}
-	if entry := h.logger.Check(level, "request failed: "+titles[f.reason]); entry != nil {
-		entry.Write(
-			zap.String("reason", f.reason), zap.Int("status", f.status),
-			zap.String("function", c.functionName()), zap.String("trigger", c.triggerName()),
-			zap.String("address", c.exchange.Address), zap.Int("attempts", c.exchange.Attempts),
-			zap.String("request_id", c.requestID), zap.NamedError("error", f.err),
-		)
-	}
 }
 
 // setTiming writes the timing headers, beside what the function says of its

@@ -59,3 +59,8 @@ func traced(ctx context.Context) context.Context {
 	inject(ctx, header)
 	return executor.WithHeader(ctx, header)
 }
+
+// withRequestID is what an executor's call sees of a request with this id.
+func withRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestIDKey{}, id)
+}

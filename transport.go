@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -180,17 +179,13 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.app.state.invoker.RoundTrip(out, x)
 	p.headersAt = time.Now()
 	if err != nil {
-		p.endBody()
+		p.endUpload()
 		return t.refuse(req, p, err)
 	}
 	if resp.Header[requestIDHeader] == nil {
 		resp.Header[requestIDHeader] = []string{p.requestID}
 	}
-	resp.Body = endBody(resp.Body, func(size int64) {
-		p.endBody()
-		p.size = size
-		p.ended(req, resp.StatusCode, "")
-	})
+	p.answered(req, resp)
 	return resp, nil
 }
 
@@ -210,27 +205,20 @@ func (t *Transport) setHeader(out *http.Request, p *proxied) {
 	header[requestIDHeader] = []string{p.requestID}
 }
 
-// forget makes the next attempt of reverse_proxy's own loop start anew.
-func (p *proxied) forget() { caddyhttp.SetVar(p.Context, proxiedVar, nil) }
-
 // refuse answers a failure: by the site's error routes if it has any for this
 // one, else with the problem.
 func (t *Transport) refuse(req *http.Request, p *proxied, err error) (*http.Response, error) {
 	f := fail(err)
-	countFailure(f.reason)
-	p.ended(req, f.status, f.reason)
+	p.failed(req, f.status, f.reason)
 	if f.reason == reasonClientClosed {
 		return nil, context.Canceled
 	}
+	p.logFailure(t.logger, f)
 	handler := f.handlerError(false)
 	if hasErrorRoute(req, handler) {
 		return nil, handler
 	}
-	name := p.functionName()
-	if entry := t.logger.Check(zap.ErrorLevel, "request failed: "+titles[f.reason]); entry != nil {
-		entry.Write(zap.String("reason", f.reason), zap.Int("status", f.status), zap.String("function", name), zap.Error(f.err))
-	}
-	body, merr := json.Marshal(f.problem(name, p.requestID, false))
+	body, merr := json.Marshal(f.problem(p.functionName(), p.requestID, false))
 	if merr != nil {
 		return nil, merr
 	}
@@ -288,58 +276,6 @@ func (t *Transport) static(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-}
-
-// endBody tells done when the response's body is closed, and how much of it was
-// read, in bytes.
-func endBody(resp io.ReadCloser, done func(size int64)) io.ReadCloser {
-	e := &ending{ReadCloser: resp, done: done}
-	if rwc, ok := resp.(io.ReadWriteCloser); ok {
-		return &endingConn{ending: e, ReadWriteCloser: rwc}
-	}
-	return e
-}
-
-type ending struct {
-	io.ReadCloser
-	done func(int64)
-	size int64
-	once sync.Once
-}
-
-// Read counts.
-func (e *ending) Read(p []byte) (int, error) {
-	n, err := e.ReadCloser.Read(p)
-	e.size += int64(n)
-	return n, err
-}
-
-// Close closes the body.
-func (e *ending) Close() error {
-	err := e.ReadCloser.Close()
-	e.once.Do(func() { e.done(e.size) })
-	return err
-}
-
-// endingConn is the connection that an upgraded response leaves. What passes is
-// not counted.
-type endingConn struct {
-	*ending
-	io.ReadWriteCloser
-}
-
-// Read reads from the connection.
-func (e *endingConn) Read(p []byte) (int, error) { return e.ReadWriteCloser.Read(p) }
-
-// Close closes the connection.
-func (e *endingConn) Close() error { return e.ending.Close() }
-
-// CloseWrite passes the end of one direction on.
-func (e *endingConn) CloseWrite() error {
-	if err := closeWrite(e.ReadWriteCloser); !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	return nil
 }
 
 // Cleanup closes the connections that are this transport's own.

@@ -3,7 +3,6 @@ package kubefaas
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -102,17 +101,6 @@ func (u *Upstreams) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	})
 }
 
-// proxiedVar is the request variable in which the source leaves the exchange
-// for the transport.
-const proxiedVar = "kubefaas.proxied"
-
-// proxied is a request to a function through reverse_proxy.
-type proxied struct {
-	call
-	err  error    // why there is no address
-	conn net.Conn // the client's, where net/http reads from it for the body
-}
-
 // nowhere stands for an address that there is not, for a transport that knows
 // why. Nothing listens on port 0.
 const nowhere = "127.0.0.1:0"
@@ -122,33 +110,24 @@ func (u *Upstreams) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, err
 	if before, ok := caddyhttp.GetVar(r.Context(), proxiedVar).(*proxied); ok {
 		before.release() // reverse_proxy tries again by itself
 	}
-	p := &proxied{call: call{
-		Context: r.Context(), app: u.app, policy: u.policy, target: u.target, began: time.Now(), requestID: requestID(r),
-	}}
-	if p.target == nil {
-		p.target = new(target)
-	}
-	if r.ProtoMajor == 1 {
-		p.conn, _ = r.Context().Value(connKey{}).(net.Conn)
-	}
+	p := u.proxied(r)
 	calls.Add(1)
 	p.publish(r)
 	x := &p.exchange
 	if p.fn, p.err = u.function(r); p.err == nil {
 		x.Function, x.Executor, x.Policy = p.fn, u.app.executor, &u.policy.Policy
-		x.Timeout, x.Values, x.Span = p.fn.Timeout, p, spanOf(r)
+		x.Timeout, x.Span = p.fn.Timeout, spanOf(r)
+		x.Values = withRequestID(r.Context(), p.requestID)
 		x.Lease, p.err = u.app.state.invoker.Acquire(r.Context(), x)
 	}
 	ours := u.hasOurTransport()
 	if p.err != nil && !ours {
-		f := fail(p.err)
-		countFailure(f.reason)
-		p.ended(r, f.status, f.reason)
+		p.unknownTo(r)
 		return nil, p.err
 	}
 	caddyhttp.SetVar(r.Context(), proxiedVar, p)
 	if p.err != nil {
-		return []*reverseproxy.Upstream{{Dial: nowhere}}, nil
+		return []*reverseproxy.Upstream{{Dial: nowhere}}, nil //nolint:nilerr // the transport tells it
 	}
 	// The transport gives the address back when the response has ended; another
 	// one knows nothing of it, and reverse_proxy may never come to call it.
@@ -159,39 +138,6 @@ func (u *Upstreams) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, err
 		p.log(r)
 	}
 	return []*reverseproxy.Upstream{{Dial: x.Lease.Address()}}, nil
-}
-
-// ended counts and logs the request once its response, if there was one, has
-// ended.
-func (p *proxied) ended(r *http.Request, code int, reason string) {
-	p.code, p.reason = code, reason
-	if p.headersAt.IsZero() {
-		p.headersAt = time.Now()
-	}
-	if p.fn != nil {
-		p.count(r)
-	}
-	p.log(r)
-}
-
-// endBody ends the request's body. If whoever reads it still waits for the client,
-// net/http would too before it answers.
-func (p *proxied) endBody() {
-	b := p.exchange.Body
-	if b == nil {
-		return
-	}
-	b.Close()
-	if p.conn != nil && waits(b) {
-		endRead(p.conn, b)
-	}
-}
-
-// release gives the address back.
-func (p *proxied) release() {
-	if p.exchange.Lease != nil {
-		p.exchange.Lease.Release()
-	}
 }
 
 // hasOurTransport says whether the proxy's transport is this module's.

@@ -8,8 +8,8 @@ import (
 
 // turn is about how long a row is under load until the next of its group is:
 // short against what else disturbs a machine, so that it falls on all of them
-// alike, and so short that no connection to a function is left idle for so long
-// that it ends.
+// alike, and so short that hardly a connection to a function is left idle for so
+// long that it ends.
 const turn = 250 * time.Millisecond
 
 // group is a range of rows that are compared with the same one.

@@ -42,6 +42,7 @@ http://without:{{.HTTP}} {
 	want("executor up", http.MethodHead, "a", "/readyz", 200, 0)
 	want("a catch-all trigger", http.MethodGet, "a", "/readyz/x", 200, 1)
 	want("a path that is not clean", http.MethodGet, "a", "//x/../readyz", 200, 0)
+	want("another such path", http.MethodGet, "a", "/readyz/x/..", 200, 0)
 	want("another method", http.MethodPost, "a", "/readyz", 200, 1)
 	want("a site without health", http.MethodGet, "without", "/readyz", 200, 1)
 	p.ex.Stop()

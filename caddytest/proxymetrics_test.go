@@ -1,9 +1,12 @@
 package caddytest
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/coder/websocket"
 
 	"github.com/kubefaas/caddy-kubefaas/executor/executortest"
 )
@@ -121,5 +124,42 @@ func TestAccessLogSaysWhereRequestsThroughReverseProxyWent(t *testing.T) {
 		if address, _ := got["p_address"].(string); got["address"] != address || (address != "") != want.address {
 			t.Errorf("%s: got address %v and %v in the access log, want one: %v", uri, got["address"], got["p_address"], want.address)
 		}
+	}
+}
+
+// What happens after the head of a response was sent is seen there only.
+func TestAccessLogSaysHowResponsesThroughReverseProxyEnded(t *testing.T) {
+	p := startProxied(t)
+	before := p.Metrics(t)
+	w := p.mustDial(t)
+	if r, err := w.do(http.MethodGet, "/proxied?half", "", "", DoHeader, "abort?after=10"); err == nil {
+		t.Errorf("got a whole answer %d %q, want one that breaks off", r.status, r.body)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	socket, err := p.dialSocket(ctx, "/proxied?socket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := socket.Close(websocket.StatusNormalClosure, ""); err != nil {
+		t.Error(err)
+	}
+	for uri, want := range map[string]struct {
+		status float64
+		reason string
+	}{
+		"/proxied?half":   {200, "function_error"},
+		"/proxied?socket": {101, ""},
+	} {
+		got := p.accessLog(t, `"uri":"`+uri+`"`)
+		if got["function"] != "proxied" || got["status"] != want.status || got["reason"] != want.reason {
+			t.Errorf("%s: got function %v, status %v, reason %v in the access log; want proxied, %v, %q",
+				uri, got["function"], got["status"], got["reason"], want.status, want.reason)
+		}
+	}
+	after := p.Metrics(t)
+	failed := []string{"reason", "function_error"}
+	if was, is := before.Sum("kubefaas_failures_total", failed...), after.Sum("kubefaas_failures_total", failed...); is != was+1 {
+		t.Errorf("got %v failures %q, want one more than %v", is, failed, was)
 	}
 }

@@ -41,8 +41,8 @@ type Options struct {
 	HeaderPrefix string
 	// TLS configures https connections. Default: the system's roots.
 	TLS *tls.Config
-	// Plain makes the exchanges of an http URL. Default: net/http's Transport with
-	// 128 idle connections, which https always has.
+	// Plain makes the exchanges of an http URL whose host is ASCII. Default:
+	// net/http's Transport with 128 idle connections, which all others have.
 	Plain http.RoundTripper
 	// Version is this software's, for the User-Agent. Default: not sent.
 	Version string
@@ -92,7 +92,7 @@ func New(o Options) (*Client, error) {
 	c := &Client{
 		base:    base,
 		api:     cmp.Or(o.API, APIv2),
-		http:    httpClient(base.Scheme, o),
+		http:    httpClient(base, o),
 		agent:   strings.TrimSuffix("caddy-kubefaas/"+o.Version, "/"),
 		backoff: o.Backoff,
 		observe: o.Observe,
@@ -184,9 +184,9 @@ func parseURL(s string) (*url.URL, error) {
 
 // httpClient returns a client with one pool for all calls. It follows no
 // redirect: a signature holds for one path, and an executor does not move.
-func httpClient(scheme string, o Options) *http.Client {
+func httpClient(base *url.URL, o Options) *http.Client {
 	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	if scheme == "http" && o.Plain != nil {
+	if base.Scheme == "http" && isASCII(base.Host) && o.Plain != nil {
 		c.Transport = o.Plain
 		return c
 	}
@@ -204,4 +204,13 @@ func httpClient(scheme string, o Options) *http.Client {
 		MaxResponseHeaderBytes: 64 << 10,
 	}
 	return c
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
