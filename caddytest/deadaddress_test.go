@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -84,7 +85,9 @@ func (p *platform) steady(t *testing.T, clients int, method, path, body string) 
 //
 // By net/http's rule a request can be sent twice only if its connection had
 // served before. So every client is answered by an address several times, each
-// over a connection that is kept then, before that address dies.
+// over a connection that is kept then, before that address dies. Still a GET may
+// find all of them in use at that moment, for want of processor time, and meet the
+// end on a new one: the log says so.
 func TestAddressDiesUnderLoad(t *testing.T) {
 	const deaths, getters, posters, warm = 4, 24, 8, 10
 	a, b := NewProcessFunction(t, Delay(2*time.Millisecond)), NewProcessFunction(t, Delay(2*time.Millisecond))
@@ -107,8 +110,16 @@ func TestAddressDiesUnderLoad(t *testing.T) {
 	stopPosts()
 	t.Logf("GETs %v; POSTs %v; %d calls of the executor", gets.count, posts.count, p.ex.CallsFor("hello"))
 
-	if len(gets.count) != 1 || gets.count["200 "] == 0 {
-		t.Errorf("got answers %v to GETs, want 200 only", gets.count)
+	onNew := 0
+	for _, entry := range p.Logs() {
+		if text, _ := entry.Fields["error"].(string); strings.Contains(text, "request on a new connection") {
+			onNew++
+		}
+	}
+	for what, n := range gets.count {
+		if what != "200 " && (what != "502 function_error" || n > onNew) {
+			t.Errorf("got %d times %q for GETs, want 200; %d requests failed on new connections", n, what, onNew)
+		}
 	}
 	for what := range posts.count {
 		if what != "200 " && what != "502 function_error" {
