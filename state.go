@@ -227,8 +227,12 @@ func (s *state) Destruct() error {
 	return nil
 }
 
-// quiet says whether no request waits for a function or is at one.
+// quiet says whether no request waits for a function, is at one, or is between two
+// attempts.
 func (s *state) quiet() bool {
+	if s.invoker.Active() > 0 {
+		return false
+	}
 	for _, f := range s.endpoints.Snapshot() {
 		if f.Waiting > 0 || f.InFlight > 0 {
 			return false

@@ -256,3 +256,36 @@ func TestStreamSurvivesReloads(t *testing.T) {
 		t.Errorf("got %d events, want 100 or more: %v", seen, events.Err())
 	}
 }
+
+// A configuration without the app takes nothing from a request that is between
+// two attempts.
+func TestRequestInBackOffSurvivesTheEndOfTheApp(t *testing.T) {
+	p := startSites(t, `{
+	kubefaas {
+		executor http {{.Executor}}
+		retry {
+			initial_interval 1500ms
+		}
+	}
+}
+http://:{{.HTTP}} {
+	kubefaas /hello hello
+}
+`)
+	f := NewFunction(t)
+	p.ex.Answer("hello", executortest.At(f.Addr()))
+	p.once(t, http.MethodGet, "/hello", "", "")
+	f.Kill()
+	w := p.mustDial(t)
+	if err := w.send(http.MethodGet, "/hello", "", ""); err != nil {
+		t.Fatal(err)
+	}
+	p.WaitLog(t, "address invalidated", patience)
+	if err := p.Reload(t, p.sites("http://:{{.HTTP}} {\n\trespond gone\n}\n")); err != nil {
+		t.Fatal(err)
+	}
+	f.Restart(t)
+	if r, err := w.receive(); err != nil || r.status != http.StatusOK || r.body == "gone" {
+		t.Errorf("got %d %q, %v; want the function's answer", r.status, r.body, err)
+	}
+}

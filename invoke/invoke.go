@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/kubefaas/caddy-kubefaas/endpoint"
@@ -50,7 +51,13 @@ type Invoker struct {
 	Held      *Budget
 	// Attempted is told how each attempt ended; nil is quiet.
 	Attempted func(retry.Outcome, error)
+
+	active atomic.Int64
 }
+
+// Active is how many exchanges are between their beginning and their response: in
+// a pause between two attempts they hold no address.
+func (i *Invoker) Active() int64 { return i.active.Load() }
 
 // Span begins a part of the exchange that somebody wants to see, and returns
 // the context it runs in and what ends it.
@@ -136,6 +143,8 @@ func (i *Invoker) Await(ctx context.Context, x *Exchange) error {
 // is one of the endpoint package's, the executor's, an *AttemptError, or what
 // ended the client's context.
 func (i *Invoker) RoundTrip(req *http.Request, x *Exchange) (*http.Response, error) {
+	i.active.Add(1)
+	defer i.active.Add(-1)
 	ctx, ours := req.Context().(*exchangeContext)
 	if !ours || ctx != &x.context {
 		client := req.Context()
