@@ -2,7 +2,9 @@ package invoke
 
 import (
 	"context"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -18,6 +20,7 @@ type headerDeadline struct {
 	end     atomic.Pointer[error] // what it ended the exchange with; nil while it runs
 	moved   atomic.Int64          // when it began last, in Unix nanoseconds
 	reading atomic.Bool           // the request's body is being waited for
+	conn    atomic.Pointer[net.Conn]
 
 	// telling is held while an informational response is passed on, which the
 	// transport may do on a goroutine that outlives the exchange.
@@ -58,12 +61,22 @@ func (d *headerDeadline) pass() {
 		return
 	}
 	why := ErrFunctionTimeout
-	if d.reading.Load() {
+	switch {
+	case !d.reading.Load():
+	case d.broken():
+		why = errBrokeOff
+	default:
 		why = ErrBodyStalled
 	}
 	if d.end.CompareAndSwap(nil, &why) {
 		d.cancel(why)
 	}
+}
+
+// broken says whether the connection has ended under the request: net/http closes
+// it then, but says so only once the request's body has been read.
+func (d *headerDeadline) broken() bool {
+	return errors.Is((*d.conn.Load()).SetReadDeadline(time.Time{}), net.ErrClosed)
 }
 
 // stop ends the deadline and says what it ended the exchange with, if it did.
@@ -101,7 +114,11 @@ func (b *timedBody) Read(p []byte) (int, error) {
 	if b.relay == nil {
 		return b.ReadCloser.Read(p)
 	}
-	return b.relay.Read(p)
+	n, err := b.relay.Read(p)
+	if err == io.ErrClosedPipe {
+		err = errBodyClosed // by Close
+	}
+	return n, err
 }
 
 // open begins to read ahead of whoever reads here, unless all is in memory.

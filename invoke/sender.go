@@ -25,6 +25,7 @@ func (s standard) Send(req *http.Request, o SendOptions) (*http.Response, error)
 		GotConn: func(info httptrace.GotConnInfo) {
 			far.reused.Store(info.Reused)
 			far.wrote.Store(false)
+			d.conn.Store(&info.Conn)
 			d.start()
 		},
 		WroteHeaders:         func() { far.wrote.Store(true) },
@@ -48,7 +49,7 @@ func (s standard) Send(req *http.Request, o SendOptions) (*http.Response, error)
 	}
 	resp, err := s.RoundTrip(req)
 	late := d.stop()
-	if late != nil && (err == nil || errors.Is(err, late) || errors.Is(err, context.Canceled)) {
+	if late != nil && (err == nil || endedBy(err, late)) {
 		cancel(nil)
 		if err == nil {
 			_ = resp.Body.Close() // it came as the time passed
@@ -68,6 +69,12 @@ func (s standard) Send(req *http.Request, o SendOptions) (*http.Response, error)
 		resp.Body = &canceling{ReadCloser: resp.Body, cancel: cancel}
 	}
 	return resp, nil
+}
+
+// endedBy says whether an error only tells that its exchange was ended, for the
+// reason given: by the context, or by the request's body, which is closed with it.
+func endedBy(err, reason error) bool {
+	return errors.Is(err, reason) || errors.Is(err, context.Canceled) || errors.Is(err, errBodyClosed)
 }
 
 // progress is how far an exchange came, as its trace tells.
