@@ -94,7 +94,7 @@ func (p *proxied) endUpload() {
 		return
 	}
 	b.Close()
-	if p.conn != nil && waits(b) {
+	if p.conn != nil && b.Waits() {
 		endRead(p.conn, b)
 	}
 }

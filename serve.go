@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/kubefaas/caddy-kubefaas/invoke"
 	"github.com/kubefaas/caddy-kubefaas/route"
 )
@@ -155,22 +156,10 @@ func (h *Handler) invoke(w http.ResponseWriter, r *http.Request, c *call) error 
 // client, and net/http wants nobody to when the handler returns.
 func finishBody(w http.ResponseWriter, b *invoke.Body) {
 	b.Close()
-	if !waits(b) {
+	if !b.Waits() {
 		return
 	}
 	endRead(http.NewResponseController(w), b)
-}
-
-// waits says whether a request's body is being waited for, rather than read just
-// now.
-func waits(b *invoke.Body) bool {
-	for range 5 {
-		if b.Idle() {
-			return false
-		}
-		time.Sleep(time.Millisecond)
-	}
-	return !b.Idle()
 }
 
 // endRead ends a read of a request's body that waits for the client. Caddy takes
@@ -192,13 +181,14 @@ const readAnyway = 256 << 10
 // answerEarly prepares a response to a request whose body may not have been
 // read yet. A client that waits for 100 Continue, streams, or has stopped sending
 // may wait for the response's head before it sends more: net/http would wait for
-// it too, unless the connection ends with the response. (Its full duplex is of no use: it
-// panics at the next request of a connection on which some of a body was left.)
+// it too, unless the connection ends with the response. (Its full duplex is of no
+// use: it panics at the next request of a connection on which some of a body was
+// left.)
 func answerEarly(w http.ResponseWriter, r *http.Request, b *invoke.Body) {
 	if b == nil || r.ProtoMajor != 1 || b.Ended() {
 		return
 	}
-	if r.ContentLength < 0 || r.ContentLength > readAnyway || r.Header["Expect"] != nil || waits(b) {
+	if r.ContentLength < 0 || r.ContentLength > readAnyway || r.Header["Expect"] != nil || b.Waits() {
 		w.Header()["Connection"] = []string{"close"}
 	}
 }

@@ -15,8 +15,8 @@
 // Rows that are compared with the same one take turns of a quarter of a second
 // within each round, and the median of the rounds is printed, so that what else
 // the machine does falls on all of them alike. A ratio is that of processor time
-// per request to the row it is compared with, of the same round. Any response that is not the expected one is a failure; with one,
-// the exit code is 1.
+// per request to the row it is compared with, of the same round. Any response
+// that is not the expected one is a failure; with one, the exit code is 1.
 package main
 
 import (

@@ -66,37 +66,48 @@ http://:{{.HTTP}} {
 	return p
 }
 
+type framing struct{ header, piece, end string }
+
 // framings are the heads of a request with ten bytes of body, and how a piece
 // of it is written.
-var framings = map[string]struct{ header, piece, end string }{
+var framings = map[string]framing{
 	"of known length": {"Content-Length: 10\r\n", "x", ""},
 	"chunked":         {"Transfer-Encoding: chunked\r\n", "1\r\nx\r\n", "0\r\n\r\n"},
 }
 
-func TestUploadsTakeTheTimeTheyTake(t *testing.T) {
-	p := startUploads(t, "")
+// uploads begins uploads of both kinds to each of the ways to the function, with
+// this header beside, and has check end them. It sends the head and one piece.
+func (p *platform) uploads(t *testing.T, header string, check func(t *testing.T, w *wire, f framing)) {
 	for _, path := range []string{"/directive", "/proxy", "/proxy-own"} {
-		for name, framing := range framings {
+		for name, f := range framings {
 			t.Run(path+" "+name, func(t *testing.T) {
 				t.Parallel()
 				w := p.mustDial(t)
-				text := "POST " + path + " HTTP/1.1\r\nHost: test\r\n" + framing.header + "\r\n"
-				for range 10 {
-					if _, err := io.WriteString(w.conn, text+framing.piece); err != nil {
-						t.Fatal(err)
-					}
-					text = ""
-					time.Sleep(uploadTimeout / 8)
-				}
-				if _, err := io.WriteString(w.conn, framing.end); err != nil {
+				if _, err := io.WriteString(w.conn, "POST "+path+" HTTP/1.1\r\nHost: test\r\n"+header+f.header+"\r\n"+f.piece); err != nil {
 					t.Fatal(err)
 				}
-				if r, err := w.receive(); err != nil || r.status != http.StatusOK || r.body != "10" {
-					t.Errorf("got %d %q, %v; want what the function says of ten bytes", r.status, r.body, err)
-				}
+				check(t, w, f)
 			})
 		}
 	}
+}
+
+func TestUploadsTakeTheTimeTheyTake(t *testing.T) {
+	startUploads(t, "").uploads(t, "", func(t *testing.T, w *wire, f framing) {
+		for range 9 {
+			time.Sleep(uploadTimeout / 8)
+			if _, err := io.WriteString(w.conn, f.piece); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(uploadTimeout / 8)
+		if _, err := io.WriteString(w.conn, f.end); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := w.receive(); err != nil || r.status != http.StatusOK || r.body != "10" {
+			t.Errorf("got %d %q, %v; want what the function says of ten bytes", r.status, r.body, err)
+		}
+	})
 }
 
 // Whichever notices first: the function's timeout, or Caddy's for reading.
@@ -116,29 +127,19 @@ func TestAClientThatStopsSendingIsToldSo(t *testing.T) {
 }
 
 func (p *platform) stalledUploads(t *testing.T) {
-	for _, path := range []string{"/directive", "/proxy", "/proxy-own"} {
-		for name, framing := range framings {
-			t.Run(path+" "+name, func(t *testing.T) {
-				t.Parallel()
-				w := p.mustDial(t)
-				text := "POST " + path + " HTTP/1.1\r\nHost: test\r\n" + framing.header + "\r\n"
-				if _, err := io.WriteString(w.conn, text+framing.piece); err != nil {
-					t.Fatal(err)
-				}
-				began := time.Now()
-				r, err := w.receive()
-				if err != nil {
-					t.Fatal(err)
-				}
-				if r.status != http.StatusRequestTimeout || r.reason() != "request_body" {
-					t.Errorf("got %d %q, want 408 request_body; body: %.200s", r.status, r.reason(), r.body)
-				}
-				if took := r.at.Sub(began); took > 10*uploadTimeout {
-					t.Errorf("it took %v; want it when the function's timeout of %v has passed", took, uploadTimeout)
-				}
-			})
+	p.uploads(t, "", func(t *testing.T, w *wire, _ framing) {
+		began := time.Now()
+		r, err := w.receive()
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
+		if r.status != http.StatusRequestTimeout || r.reason() != "request_body" {
+			t.Errorf("got %d %q, want 408 request_body; body: %.200s", r.status, r.reason(), r.body)
+		}
+		if took := r.at.Sub(began); took > 10*uploadTimeout {
+			t.Errorf("it took %v; want it when the function's timeout of %v has passed", took, uploadTimeout)
+		}
+	})
 }
 
 // The same while the function starts.
@@ -158,24 +159,13 @@ func TestAClientThatStopsSendingToAColdFunctionIsToldSo(t *testing.T) {
 }
 
 // A function that breaks off while its client does not send is the function's
-// fault, and the client is told at once.
+// fault. Over a transport with options of its own it is told when the time is up.
 func TestAFunctionThatBreaksOffUnderAStalledUpload(t *testing.T) {
-	p := startUploads(t, "")
-	for _, path := range []string{"/directive", "/proxy", "/proxy-own"} {
-		for name, framing := range framings {
-			t.Run(path+" "+name, func(t *testing.T) {
-				t.Parallel()
-				w := p.mustDial(t)
-				text := "POST " + path + " HTTP/1.1\r\nHost: test\r\nX-Abort: 1\r\n" + framing.header + "\r\n"
-				if _, err := io.WriteString(w.conn, text+framing.piece); err != nil {
-					t.Fatal(err)
-				}
-				if r, err := w.receive(); err != nil || r.status != http.StatusBadGateway || r.reason() != "function_error" {
-					t.Errorf("got %d %q, %v; want 502 function_error; body: %.200s", r.status, r.reason(), err, r.body)
-				}
-			})
+	startUploads(t, "").uploads(t, "X-Abort: 1\r\n", func(t *testing.T, w *wire, _ framing) {
+		if r, err := w.receive(); err != nil || r.status != http.StatusBadGateway || r.reason() != "function_error" {
+			t.Errorf("got %d %q, %v; want 502 function_error; body: %.200s", r.status, r.reason(), err, r.body)
 		}
-	}
+	})
 }
 
 // What HTTP/2 carries and HTTP/1.1 has no spelling for is the client's fault too.

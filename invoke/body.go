@@ -148,12 +148,16 @@ func (b *Body) failure() error {
 	return b.err
 }
 
-// letEnd waits a moment for a read that is about to fail: net/http ends the
-// request's context just before.
-func (b *Body) letEnd() {
-	for i := 0; i < 5 && !b.Idle(); i++ {
+// Waits says whether the client is being waited for, rather than read from just
+// now: such a read has a moment to end.
+func (b *Body) Waits() bool {
+	for range 5 {
+		if b.Idle() {
+			return false
+		}
 		time.Sleep(time.Millisecond)
 	}
+	return !b.Idle()
 }
 
 // Ended says whether the client has sent all of the body.

@@ -97,8 +97,8 @@ func (x *Exchange) stalled(client context.Context) bool {
 	if x.Body == nil {
 		return false
 	}
-	if client.Err() != nil {
-		x.Body.letEnd()
+	if client.Err() != nil && x.Body.Waits() {
+		return false
 	}
 	return errors.Is(x.Body.failure(), os.ErrDeadlineExceeded)
 }
